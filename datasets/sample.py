@@ -1,0 +1,78 @@
+"""The two types that every data set gives: a `Sample` a picture, and the `Annotations` of all pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture and the people in it, as the training sees them.
+
+    Attributes:
+        image: uint8 (H, W, 3), RGB.
+        boxes: float32 (n, 4), x1 y1 x2 y2 in pixels, the full extent of each person, inside the picture.
+        visible: float32 (n, 4), the part of each person that is seen.
+        ignore: bool (n,), regions that neither reward nor punish.
+        visible_ratio: float32 (n,), area seen over full area, in 0..1.
+        attributes: arrays of length n (pose, lean in degrees, label ...).
+        id: the picture's id, as the evaluation's files name it.
+        path: where the picture lies, or None where it was rendered.
+    """
+
+    image: np.ndarray
+    boxes: np.ndarray
+    visible: np.ndarray
+    ignore: np.ndarray
+    visible_ratio: np.ndarray
+    attributes: dict[str, np.ndarray]
+    id: int | str
+    path: str | None
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """The annotations of a whole data set in columns, as its files give them, for the evaluation.
+
+    Nothing is clipped, shifted or rounded: published figures depend on the last bit of these numbers.
+
+    Attributes:
+        image_ids: the m pictures' ids, in the order of the evaluation.
+        file_names: the m pictures' names.
+        sizes: int64 (m, 2), width and height in pixels; 0 where the files do not say.
+        image_index: int64 (n,), the row of `image_ids` that each box belongs to; the boxes of a picture stand
+            in the order of the file.
+        boxes: float64 (n, 4), x y w h.
+        visible: float64 (n, 4), x y w h; all zero where the files have none.
+        ignore: bool (n,), the file's own flag.
+        height: float64 (n,), the file's own height, or h of the box.
+        visible_ratio: float64 (n,), the file's own ratio; 1 where it has none.
+        category: int64 (n,), 1 is a person.
+        attributes: arrays of length n (pose, lean in degrees, label ...).
+    """
+
+    image_ids: list[int | str]
+    file_names: list[str]
+    sizes: np.ndarray
+    image_index: np.ndarray
+    boxes: np.ndarray
+    visible: np.ndarray
+    ignore: np.ndarray
+    height: np.ndarray
+    visible_ratio: np.ndarray
+    category: np.ndarray
+    attributes: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class PedestrianDataset(Protocol):
+    """What `open_dataset` gives: samples by index, read lazily, and all annotations without a picture."""
+
+    @property
+    def annotations(self) -> Annotations: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...

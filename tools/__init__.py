@@ -1,0 +1,1 @@
+"""Command lines. They parse arguments and call `detector` and `datasets`; nothing is decided here."""
