@@ -1,0 +1,120 @@
+"""From pictures to detections: a model over a data set, decoding ahead of it in threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from datasets.sample import PedestrianDataset
+from detector.evaluation.detections import Detections
+
+T = TypeVar("T")
+
+
+def ahead(calls: Iterable[Callable[[], T]], *, workers: int = 1, depth: int = 4) -> Iterator[T]:
+    """Results of `calls` in their order, made in threads while the caller works on earlier ones.
+
+    Args:
+        calls: functions without arguments, taken from the iterable one by one in the caller's thread.
+        workers: how many run at a time; 1 keeps them strictly in order, one after the other.
+        depth: how many are under way or waiting at most; it bounds the memory.
+
+    Raises:
+        whatever a call raises, in the caller's thread and in the call's turn; later calls are dropped.
+    """
+    pool = ThreadPoolExecutor(workers)
+    waiting: deque = deque()
+    try:
+        for call in calls:
+            waiting.append(pool.submit(call))
+            if len(waiting) >= depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def detect_pictures(
+    model: torch.nn.Module, images: Sequence[np.ndarray], device: torch.device | str = "cpu"
+) -> list[dict[str, torch.Tensor]]:
+    """The model's output for pictures as they are decoded.
+
+    Args:
+        model: a detector with torchvision's interface, in eval mode, on `device`.
+        images: uint8 (H, W, 3), RGB, of any sizes.
+
+    Returns:
+        one dict a picture, on the CPU: "boxes" float (n, 4), x1 y1 x2 y2 in pixels, "scores" (n,) in 0..1,
+        "labels" (n,), and what else the model gives.
+    """
+    tensors = [torch.from_numpy(image).to(device).permute(2, 0, 1).float().div(255) for image in images]
+    with torch.inference_mode():
+        return [{key: value.cpu() for key, value in output.items()} for output in model(tensors)]
+
+
+def boxes_xywh(boxes: torch.Tensor) -> np.ndarray:
+    """float64 x y width height (n, 4) of boxes x1 y1 x2 y2 (n, 4)."""
+    corners = boxes.numpy().astype(np.float64).reshape(-1, 4)
+    corners[:, 2:] -= corners[:, :2]
+    return corners
+
+
+def detect_dataset(
+    model: torch.nn.Module,
+    dataset: PedestrianDataset,
+    *,
+    device: torch.device | str = "cpu",
+    workers: int = 1,
+    batch_size: int = 1,
+    progress: bool = True,
+) -> Detections:
+    """Run a model over all pictures of a data set; everything that it returns is kept, whatever its score.
+
+    The model is put into eval mode and comes back in the mode that it had.
+
+    Args:
+        model: a detector with torchvision's interface, on `device`.
+        dataset: gives `Sample`s by index; row i of its annotations is picture i.
+        workers: threads that load pictures ahead of the model.
+        batch_size: pictures a call of the model.
+        progress: show a progress bar on stderr.
+
+    Returns:
+        `Detections`: row of the picture in `dataset.annotations`, boxes float64 (n, 4) x y w h, scores.
+    """
+
+    def load(index: int) -> np.ndarray:
+        return dataset[index].image
+
+    was_training = model.training
+    model.eval()
+    counts, boxes, scores = [], [np.zeros((0, 4))], [np.zeros(0)]
+    loads = (partial(load, index) for index in range(len(dataset)))
+    try:
+        with (
+            closing(ahead(loads, workers=workers, depth=workers + 2 * batch_size)) as images,
+            tqdm(total=len(dataset), desc="detecting", disable=not progress, leave=False) as bar,
+        ):
+            while batch := list(islice(images, batch_size)):
+                for output in detect_pictures(model, batch, device):
+                    boxes.append(boxes_xywh(output["boxes"]))
+                    scores.append(output["scores"].numpy().astype(np.float64))
+                    counts.append(len(scores[-1]))
+                bar.update(len(batch))
+    finally:
+        model.train(was_training)
+    return Detections(
+        image_index=np.repeat(np.arange(len(counts)), counts),
+        boxes=np.concatenate(boxes),
+        scores=np.concatenate(scores),
+    )
