@@ -1,0 +1,197 @@
+"""The proposal network and the region heads: torchvision's, with ignore regions left out of every loss.
+
+An anchor or proposal that is no positive and lies mostly inside an ignore region (intersection over its own area
+at least 0.5) is neither positive nor negative: nobody can say what it shows.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
+from torchvision.models.detection.rpn import RegionProposalNetwork
+from torchvision.ops import boxes as box_ops
+
+from detector.pose_pool import PoseNormalisingPool
+
+IGNORE_OVERLAP = 0.5
+
+
+def inside_ignored(boxes: Tensor, target: dict[str, Tensor]) -> Tensor:
+    """Which boxes lie mostly inside one of the target's ignore regions.
+
+    Args:
+        boxes: (n, 4), x1 y1 x2 y2.
+        target: with "boxes" (m, 4) and "ignore" bool (m,).
+
+    Returns:
+        bool (n,).
+    """
+    regions = target["boxes"][target["ignore"]].to(boxes.dtype)
+    if len(regions) == 0:
+        return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    left_top = torch.max(boxes[:, None, :2], regions[:, :2])
+    right_bottom = torch.min(boxes[:, None, 2:], regions[:, 2:])
+    intersection = (right_bottom - left_top).clamp(min=0).prod(dim=2)  # (n, m)
+    area = box_ops.box_area(boxes)[:, None]
+    return (intersection >= IGNORE_OVERLAP * area).any(dim=1) & (area[:, 0] > 0)
+
+
+def people(target: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The target without its ignore regions: "boxes" (n, 4) and "labels" (n,)."""
+    keep = ~target["ignore"]
+    return {"boxes": target["boxes"][keep], "labels": target["labels"][keep]}
+
+
+class ProposalNetwork(RegionProposalNetwork):
+    """torchvision's region proposal network; anchors on ignore regions are not learnt from."""
+
+    def assign_targets_to_anchors(
+        self, anchors: list[Tensor], targets: list[dict[str, Tensor]]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        labels, matched = super().assign_targets_to_anchors(anchors, [people(target) for target in targets])
+        for label, anchor, target in zip(labels, anchors, targets, strict=True):
+            label[(label == 0) & inside_ignored(anchor, target)] = -1  # -1 is torchvision's "not sampled"
+        return labels, matched
+
+
+class RegionHead(nn.Module):
+    """Two fully connected layers over a region's crops, then its score and its box.
+
+    The second layer is also told theta: a canonical crop has lost where in the region the person stood, and the
+    box is regressed in the region's frame.
+
+    Args:
+        crop_numbers: numbers in a region's crops, C S S.
+        width: of both layers.
+        theta_numbers: numbers of theta a region, N P; 0 without transformers.
+    """
+
+    def __init__(self, crop_numbers: int, width: int, theta_numbers: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(crop_numbers, width)
+        self.second = nn.Linear(width + theta_numbers, width)
+        self.score = nn.Linear(width, 2)
+        self.box = nn.Linear(width, 4)
+        nn.init.normal_(self.score.weight, std=0.01)
+        nn.init.zeros_(self.score.bias)
+        nn.init.normal_(self.box.weight, std=0.001)
+        nn.init.zeros_(self.box.bias)
+
+    def forward(self, crops: Tensor, theta: Tensor | None) -> tuple[Tensor, Tensor]:
+        """
+        Args:
+            crops: (R, C, S, S).
+            theta: (R, N, P), or None without transformers.
+
+        Returns:
+            Logits (R, 2) of background and person, and box deltas (R, 4) in torchvision's coding.
+        """
+        hidden = self.first(crops.flatten(1)).relu()
+        if theta is not None:
+            hidden = torch.cat([hidden, theta.flatten(1).to(hidden.dtype)], dim=1)
+        hidden = self.second(hidden).relu()
+        return self.score(hidden), self.box(hidden)
+
+
+class RegionHeads(RoIHeads):
+    """torchvision's region heads for one class, with the crops of a `PoseNormalisingPool` or a `MultiScaleRoIAlign`.
+
+    Args:
+        pool: the crops, called as `pool(features, boxes, image_shapes)`.
+        head: a `RegionHead`.
+        samples: regions a picture that are learnt from, a quarter of them people.
+        score_threshold, nms_threshold, detections: what is kept of a picture's regions.
+    """
+
+    def __init__(
+        self,
+        pool: nn.Module,
+        head: RegionHead,
+        *,
+        samples: int,
+        score_threshold: float,
+        nms_threshold: float,
+        detections: int,
+    ) -> None:
+        super().__init__(
+            box_roi_pool=pool,
+            box_head=head,
+            box_predictor=None,
+            fg_iou_thresh=0.5,
+            bg_iou_thresh=0.5,
+            batch_size_per_image=samples,
+            positive_fraction=0.25,
+            bbox_reg_weights=None,
+            score_thresh=score_threshold,
+            nms_thresh=nms_threshold,
+            detections_per_img=detections,
+        )
+        self.return_theta = False
+
+    def forward(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: list[dict[str, Tensor]] | None = None,
+    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+        """As torchvision's: detections (empty in training) and losses (empty otherwise)."""
+        if self.training:
+            proposals, _, labels, box_targets = self.select_training_samples(proposals, targets)
+        crops, theta = self._crop(features, proposals, image_shapes)
+        logits, deltas = self.box_head(crops, theta)
+        if self.training:
+            # torchvision's loss wants a box for each class; background has none, so both columns are the person's.
+            both = deltas.repeat(1, 2)
+            loss_classifier, loss_box = fastrcnn_loss(logits.float(), both.float(), labels, box_targets)
+            return [], {"loss_classifier": loss_classifier, "loss_box_reg": loss_box}
+        return self._detections(logits.float(), deltas.float(), theta, proposals, image_shapes), {}
+
+    def _crop(
+        self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
+    ) -> tuple[Tensor, Tensor | None]:
+        if isinstance(self.box_roi_pool, PoseNormalisingPool):
+            return self.box_roi_pool.crop(features, proposals, image_shapes)
+        return self.box_roi_pool(features, proposals, image_shapes), None
+
+    def select_training_samples(
+        self, proposals: list[Tensor], targets: list[dict[str, Tensor]]
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
+        known, certain = [], []
+        for boxes, target in zip(proposals, targets, strict=True):
+            persons = people(target)
+            unclear = inside_ignored(boxes, target)
+            if len(persons["boxes"]):
+                overlap = box_ops.box_iou(boxes, persons["boxes"].to(boxes.dtype)).amax(dim=1)
+                unclear &= overlap < self.proposal_matcher.high_threshold
+            known.append(persons)
+            certain.append(boxes[~unclear])
+        return super().select_training_samples(certain, known)
+
+    def _detections(
+        self,
+        logits: Tensor,
+        deltas: Tensor,
+        theta: Tensor | None,
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+    ) -> list[dict[str, Tensor]]:
+        counts = [len(boxes) for boxes in proposals]
+        scores = logits.softmax(dim=1)[:, 1].split(counts)
+        boxes = self.box_coder.decode(deltas, proposals).reshape(-1, 4).split(counts)
+        thetas = [None] * len(counts) if theta is None else theta.split(counts)
+        results = []
+        for score, box, region, angle, shape in zip(
+            scores, boxes, proposals, thetas, image_shapes, strict=True
+        ):
+            box = box_ops.clip_boxes_to_image(box, shape)
+            keep = torch.nonzero(score > self.score_thresh)[:, 0]
+            keep = keep[box_ops.remove_small_boxes(box[keep], min_size=1)]
+            keep = keep[box_ops.nms(box[keep], score[keep], self.nms_thresh)][: self.detections_per_img]
+            result = {"boxes": box[keep], "labels": torch.ones_like(keep), "scores": score[keep]}
+            if self.return_theta:
+                result["proposals"] = region[keep]
+                result["theta"] = region.new_zeros(len(keep), 0, 0) if angle is None else angle[keep]
+            results.append(result)
+        return results

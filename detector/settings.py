@@ -1,0 +1,92 @@
+"""The settings of a detector and its presets. They travel as JSON inside every weights file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from datasets.errors import InputError
+
+TRANSFORMATIONS = ("attention", "affine", "projective", "thin_plate_spline")
+BACKBONES = ("mobilenet_v2", "resnet50")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a detector is built from; `detector.model.build_detector` reads it and nothing else.
+
+    Lengths are pixels of the resized picture.
+    """
+
+    backbone: str = "mobilenet_v2"
+    channels: int = 128  # of every level of the pyramid
+    min_size: int = 480  # shortest side at inference
+    max_size: int = 864  # longest side at inference, the limit that wins
+    anchor_heights: tuple[float, ...] = (24, 35, 52, 76, 112, 165, 243, 360)  # two a level
+    anchor_aspects: tuple[float, ...] = (2.44, 1.2)  # height over width: upright (1 / 0.41); sitting, cycling
+    train_proposals: int = 600  # kept after non-maximum suppression, a picture
+    test_proposals: int = 300
+    head_width: int = 256  # of both layers of the region head
+    head_samples: int = 128  # regions a picture that the head learns from
+    pool_size: int = 7  # bins of a canonical crop, a side
+    transformers: int = 4  # 0: torchvision's MultiScaleRoIAlign
+    transformation: str = "affine"
+    glance_size: int = 5  # samples of the coarse look, a side
+    glance_channels: int = 32
+    score_threshold: float = 0.01  # low, since a miss rate is read off the whole curve
+    nms_threshold: float = 0.5
+    detections: int = 200  # a picture, at most
+
+    def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise InputError(f"backbone '{self.backbone}' is not known: use one of {', '.join(BACKBONES)}")
+        if self.transformation not in TRANSFORMATIONS:
+            raise InputError(
+                f"transformation '{self.transformation}' is not known: use one of {', '.join(TRANSFORMATIONS)}"
+            )
+        if self.transformers < 0 or (self.transformers and self.channels % self.transformers):
+            raise InputError(
+                f"{self.transformers} transformers do not share {self.channels} channels evenly: "
+                "use a divisor of the channels, or 0 for none"
+            )
+        if self.glance_channels > self.channels:
+            raise InputError(
+                f"the glance reads {self.glance_channels} of {self.channels} channels: use at most all of them"
+            )
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Settings:
+        """Settings from what `to_json` wrote.
+
+        Raises:
+            InputError: a field that this version does not know, or a value it cannot use.
+        """
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise InputError(f"settings hold unknown fields {', '.join(unknown)}: written by another version")
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls(**{**values, **lists})
+
+
+PRESETS = {
+    # For a CPU, a small GPU, live video. No stride-4 level: it doubles the training step.
+    "light": Settings(),
+    # For the benchmarks, on a GPU: CityPersons at its own size.
+    "resnet50": replace(
+        Settings(),
+        backbone="resnet50",
+        channels=256,
+        min_size=1024,
+        max_size=2048,
+        anchor_heights=(24, 33, 46, 63, 86, 118, 162, 223, 307, 420),
+        train_proposals=2000,
+        test_proposals=1000,
+        head_width=1024,
+        head_samples=512,
+    ),
+}
