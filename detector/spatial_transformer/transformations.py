@@ -1,0 +1,156 @@
+"""Transformations T_theta of Jaderberg et al. 2015, section 3.2: target points to source points."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+# Far off any map, and small enough that its pixel index fits an int32 on maps of 10^5 pixels a side.
+FARTHEST = 1e4
+
+# How far `bounded` lets theta leave its prior.
+# Half to twice the size: beyond that a bin is no longer about the two pixels its level was chosen for.
+LOG_SCALE = math.log(2.0)
+# 60 degrees, so that the 45 of a strong lean lie where tanh still has a third of its slope.
+ROTATION = math.pi / 3
+# A turn by 45 degrees in a box 2.44 times as tall as wide needs a shear of 1.01 in normalised coordinates.
+SHEAR = 1.5
+# A quarter of the region's side. Near the edge less: the middle of the grid never leaves |x|, |y| <= CENTRE.
+SHIFT = 0.5
+CENTRE = 0.95
+
+
+class Transformation(nn.Module, ABC):
+    """A family of maps from target points to source points, with `num_params` numbers each.
+
+    A module, so that constants follow `.to(device)`; it has no parameters and nothing in its state dict.
+    Points are (x, y), normalised: -1 and 1 are the outer edges of the corner pixels.
+    """
+
+    num_params: ClassVar[int]
+
+    @abstractmethod
+    def warp(self, theta: Tensor, xy: Tensor) -> Tensor:
+        """Source points of target points.
+
+        Args:
+            theta: (B, num_params).
+            xy: (N, 2), target points.
+
+        Returns:
+            (B, N, 2) source points, in float32 or better also under autocast. Finite for every theta without
+            NaN, cut at 1e4 where theta is huge; NaN in theta stays NaN.
+        """
+
+    @abstractmethod
+    def window(self, scale_x: float, scale_y: float, x: float, y: float) -> Tensor:
+        """Theta (num_params,) that reads the window with half sides `scale_x`, `scale_y` about (x, y)."""
+
+    @abstractmethod
+    def limits(self, prior: Tensor) -> Tensor:
+        """How far each offset of `displaced` may go: positive, of the shape of `prior` (..., num_params)."""
+
+    @abstractmethod
+    def displaced(self, prior: Tensor, offset: Tensor) -> Tensor:
+        """Theta at `offset` from `prior`, exactly `prior` at 0. All (..., num_params), broadcast."""
+
+    def identity(self) -> Tensor:
+        """Theta (num_params,) that leaves every point where it is."""
+        return self.window(1.0, 1.0, 0.0, 0.0)
+
+    def bounded(self, raw: Tensor, prior: Tensor, limits: Tensor | None = None) -> Tensor:
+        """Theta around `prior`: raw numbers go through limit * tanh(raw / limit), then `displaced`.
+
+        Args:
+            raw: (..., num_params), any finite or infinite numbers; 0 gives exactly `prior`.
+            prior: (..., num_params), broadcast against raw.
+            limits: (..., num_params), positive; default `self.limits(prior)`.
+
+        Returns:
+            (..., num_params), in float32 or better.
+        """
+        raw, prior = at_least_float32(raw, prior)
+        limits = self.limits(prior) if limits is None else limits.to(raw.dtype)
+        return self.displaced(prior, limits * torch.tanh(raw / limits))
+
+    def forward(self, theta: Tensor, xy: Tensor) -> Tensor:
+        return self.warp(theta, xy)
+
+
+class Attention(Transformation):
+    """Scale and translation: theta = (s, t_x, t_y), source = s * target + t (equation 2 of the paper)."""
+
+    num_params = 3
+
+    def warp(self, theta: Tensor, xy: Tensor) -> Tensor:
+        theta, xy = at_least_float32(theta, xy)
+        theta = theta.clamp(-FARTHEST, FARTHEST)[:, None, :]
+        return torch.addcmul(theta[..., 1:], theta[..., :1], xy).clamp(-FARTHEST, FARTHEST)
+
+    def window(self, scale_x: float, scale_y: float, x: float, y: float) -> Tensor:
+        """As the base class; of the two scales the vertical one is kept, as parts differ in height."""
+        return torch.tensor([scale_y, x, y])
+
+    def limits(self, prior: Tensor) -> Tensor:
+        return torch.cat([torch.full_like(prior[..., :1], LOG_SCALE), shift_limits(prior[..., 1:])], dim=-1)
+
+    def displaced(self, prior: Tensor, offset: Tensor) -> Tensor:
+        """Offsets: log-scale, shift x, shift y."""
+        return torch.cat([prior[..., :1] * offset[..., :1].exp(), prior[..., 1:] + offset[..., 1:]], dim=-1)
+
+
+class Affine(Transformation):
+    """(x_s, y_s) = A (x_t, y_t, 1) with A 2 x 3, row-major in theta (equation 1 of the paper)."""
+
+    num_params = 6
+
+    def warp(self, theta: Tensor, xy: Tensor) -> Tensor:
+        theta, xy = at_least_float32(theta, xy)
+        matrix = theta.clamp(-FARTHEST, FARTHEST).reshape(-1, 1, 2, 3)
+        points = torch.addcmul(matrix[..., 2], matrix[..., 0], xy[:, :1])
+        return torch.addcmul(points, matrix[..., 1], xy[:, 1:]).clamp(-FARTHEST, FARTHEST)
+
+    def window(self, scale_x: float, scale_y: float, x: float, y: float) -> Tensor:
+        return torch.tensor([scale_x, 0.0, x, 0.0, scale_y, y])
+
+    def limits(self, prior: Tensor) -> Tensor:
+        shape = prior.new_tensor([LOG_SCALE, LOG_SCALE, ROTATION, SHEAR]).expand(*prior.shape[:-1], 4)
+        return torch.cat([shape, shift_limits(prior[..., 2::3])], dim=-1)
+
+    def displaced(self, prior: Tensor, offset: Tensor) -> Tensor:
+        """Offsets: log-scale x, log-scale y, rotation in radians, shear x, shift x, shift y.
+
+        The linear part becomes R(rotation) [[1, shear], [0, 1]] diag(scale) times the prior's: it never
+        mirrors nor collapses, and turns in the region's frame whatever part the prior reads. Shifts add.
+        """
+        scale_x, scale_y = offset[..., 0].exp(), offset[..., 1].exp()
+        cosine, sine, shear = offset[..., 2].cos(), offset[..., 2].sin(), offset[..., 3]
+        m00, m01 = cosine * scale_x, (cosine * shear - sine) * scale_y
+        m10, m11 = sine * scale_x, (sine * shear + cosine) * scale_y
+        p00, p01, x, p10, p11, y = prior[..., :6].unbind(-1)
+        return torch.stack(
+            [
+                m00 * p00 + m01 * p10,
+                m00 * p01 + m01 * p11,
+                x + offset[..., 4],
+                m10 * p00 + m11 * p10,
+                m10 * p01 + m11 * p11,
+                y + offset[..., 5],
+            ],
+            dim=-1,
+        )
+
+
+def at_least_float32(theta: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in the wider of their types, float32 at least: bfloat16 is off by whole pixels on a wide map."""
+    dtype = torch.promote_types(torch.promote_types(theta.dtype, other.dtype), torch.float32)
+    return theta.to(dtype), other.to(dtype)
+
+
+def shift_limits(centre: Tensor) -> Tensor:
+    """Shift (..., 2) allowed to a window about `centre` (..., 2), so that its middle stays in the region."""
+    return (CENTRE - centre.abs()).clamp(min=0.05, max=SHIFT)
