@@ -1,0 +1,210 @@
+"""COCO-style JSON: pictures and boxes of people, `iscrowd` or `ignore` for regions that do not count.
+
+Reads the field names of COCO (`file_name`) and of the CityPersons evaluation (`im_name`, `vis_bbox`, `vis_ratio`,
+`height`). Category 1 is a person; boxes of other categories are ignore regions in training.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.errors import InputError
+from datasets.pictures import read_picture
+from datasets.sample import Annotations, Sample
+
+PERSON = 1
+
+
+def read_annotations(path: str | Path) -> Annotations:
+    """The columns of one JSON file, numbers as they stand in it.
+
+    Args:
+        path: an object with lists `images` and `annotations`.
+
+    Raises:
+        InputError: the file cannot be read, an id stands twice or is not known, or a box is not finite, has no area
+            or lies wholly outside its picture.
+    """
+    path = Path(path)
+    data = _load(path)
+    images, rows = data["images"], data["annotations"]
+    ids = [image["id"] for image in images]
+    _refuse_duplicates(ids, "image", path)
+    _refuse_duplicates([row["id"] for row in rows if "id" in row], "annotation", path)
+    index = {image_id: i for i, image_id in enumerate(ids)}
+    for row in rows:
+        if row["image_id"] not in index:
+            raise InputError(
+                f"annotation {row.get('id', '?')} in {path} names the unknown image id {row['image_id']}: "
+                "add the image or remove the annotation"
+            )
+    boxes = _boxes([row["bbox"] for row in rows], rows, path)
+    annotations = Annotations(
+        image_ids=ids,
+        file_names=[image.get("file_name") or image.get("im_name") or str(image["id"]) for image in images],
+        sizes=np.array([[image.get("width") or 0, image.get("height") or 0] for image in images], np.int64).reshape(
+            -1, 2
+        ),
+        image_index=np.array([index[row["image_id"]] for row in rows], np.int64),
+        boxes=boxes,
+        visible=_boxes([row.get("vis_bbox", (0, 0, 0, 0)) for row in rows], rows, path, empty=True),
+        ignore=np.array([bool(row.get("ignore") or row.get("iscrowd")) for row in rows], bool),
+        height=np.array([row.get("height", box[3]) for row, box in zip(rows, boxes, strict=True)], np.float64),
+        visible_ratio=np.array([row.get("vis_ratio", 1.0) for row in rows], np.float64),
+        category=np.array([row.get("category_id", PERSON) for row in rows], np.int64),
+    )
+    _refuse_outside(annotations, rows, path)
+    return annotations
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the annotations {path} ({error.strerror}): check the path") from None
+    except ValueError as error:
+        raise InputError(f"the annotations {path} are no JSON ({error}): fetch or export the file again") from None
+    if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("images", "annotations")):
+        raise InputError(f"{path} holds no COCO-style annotations: it needs the lists 'images' and 'annotations'")
+    for kind, needed in (("images", {"id"}), ("annotations", {"image_id", "bbox"})):
+        for number, row in enumerate(data[kind]):
+            if not isinstance(row, dict) or not needed <= row.keys():
+                raise InputError(f"entry {number} of '{kind}' in {path} lacks {', '.join(sorted(needed))}: add them")
+    return data
+
+
+def _refuse_duplicates(ids: list[Any], kind: str, path: Path) -> None:
+    twice = [i for i, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise InputError(f"the {kind} id {twice[0]} stands more than once in {path}: give every {kind} its own id")
+
+
+def _boxes(boxes: list[Any], rows: list[dict[str, Any]], path: Path, *, empty: bool = False) -> np.ndarray:
+    """float64 (n, 4); `empty` boxes are allowed where a visible part may be missing."""
+    try:
+        values = np.array(boxes, np.float64).reshape(len(boxes), 4)
+    except (TypeError, ValueError):
+        raise InputError(f"a box in {path} is not four numbers x, y, width, height: correct it") from None
+    wrong = ~np.isfinite(values).all(axis=1)
+    if not empty:
+        wrong |= (values[:, 2:] <= 0).any(axis=1)
+    if wrong.any():
+        row = rows[int(np.argmax(wrong))]
+        raise InputError(
+            f"annotation {row.get('id', '?')} of image {row['image_id']} in {path} has the box {row['bbox']}: "
+            "width and height must be positive and all four numbers finite"
+        )
+    return values
+
+
+def _refuse_outside(annotations: Annotations, rows: list[dict[str, Any]], path: Path) -> None:
+    size = annotations.sizes[annotations.image_index]
+    start, end = annotations.boxes[:, :2], annotations.boxes[:, :2] + annotations.boxes[:, 2:]
+    outside = ((end <= 0) | (start >= size)).any(axis=1) & (size > 0).all(axis=1)
+    if outside.any():
+        row = rows[int(np.argmax(outside))]
+        raise InputError(
+            f"annotation {row.get('id', '?')} of image {row['image_id']} in {path} lies outside its picture: "
+            f"the box {row['bbox']} needs a part inside, or remove it"
+        )
+
+
+class CocoPedestrians:
+    """Pictures on disk with COCO-style annotations.
+
+    Args:
+        root: folder that `file_name` is relative to.
+        annotations: one or more JSON files, absolute or relative to `root`; image ids must differ between them.
+
+    Raises:
+        InputError: as `read_annotations`, or a picture is missing.
+    """
+
+    def __init__(self, root: str | Path, annotations: Sequence[str | Path]) -> None:
+        self.root = Path(root)
+        files = [self._find(name) for name in annotations]
+        self.annotations = joined([read_annotations(file) for file in files])
+        _refuse_duplicates(self.annotations.image_ids, "image", self.root)
+        for name in self.annotations.file_names:
+            if not (self.root / name).is_file():
+                raise InputError(f"the picture {self.root / name} is missing: check --root")
+        order = np.argsort(self.annotations.image_index, kind="stable")
+        counts = np.bincount(self.annotations.image_index, minlength=len(self))
+        self._rows = np.split(order, np.cumsum(counts)[:-1]) if len(self) else []
+        self._warn_of_repairs(files)
+
+    def _find(self, name: str | Path) -> Path:
+        inside = self.root / name
+        return inside if inside.is_file() or not Path(name).is_file() else Path(name)
+
+    def _warn_of_repairs(self, files: list[Path]) -> None:
+        size = self.annotations.sizes[self.annotations.image_index]
+        start, end = self.annotations.boxes[:, :2], self.annotations.boxes[:, :2] + self.annotations.boxes[:, 2:]
+        over = (((start < 0) | (end > size + 0.5)) & (size > 0)).any(axis=1).sum()
+        if over:
+            names = ", ".join(str(file) for file in files)
+            print(f"warning: {over} boxes reach beyond their picture and are clipped in training: {names}", file=sys.stderr)
+
+    def __len__(self) -> int:
+        return len(self.annotations.image_ids)
+
+    def __getitem__(self, index: int) -> Sample:
+        a, rows = self.annotations, self._rows[index]
+        path = self.root / a.file_names[index]
+        image = read_picture(path)
+        height, width = image.shape[:2]
+        if a.sizes[index].all() and tuple(a.sizes[index]) != (width, height):
+            raise InputError(
+                f"the picture {path} is {width} x {height}, its annotations say "
+                f"{a.sizes[index][0]} x {a.sizes[index][1]}: use the picture that the annotations were made for"
+            )
+        boxes = corners(a.boxes[rows], width, height)
+        seen = a.visible[rows][:, 2:].any(axis=1, keepdims=True)
+        return Sample(
+            image=image,
+            boxes=boxes,
+            visible=np.where(seen, corners(a.visible[rows], width, height), boxes),
+            ignore=a.ignore[rows] | (a.category[rows] != PERSON),
+            visible_ratio=a.visible_ratio[rows].astype(np.float32),
+            attributes={name: values[rows] for name, values in a.attributes.items()},
+            id=a.image_ids[index],
+            path=str(path),
+        )
+
+
+def corners(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
+    """float32 (n, 4) x1 y1 x2 y2 inside the picture of boxes (n, 4) x y w h."""
+    edges = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    return np.clip(edges, 0, [width, height, width, height]).astype(np.float32)
+
+
+def joined(parts: Sequence[Annotations]) -> Annotations:
+    """The pictures of several annotations one behind the other; attributes that not all have are left out."""
+    if len(parts) == 1:
+        return parts[0]
+    offsets = np.cumsum([0, *(len(part.image_ids) for part in parts)])[:-1]
+    shared = set.intersection(*(set(part.attributes) for part in parts))
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return Annotations(
+        image_ids=[i for part in parts for i in part.image_ids],
+        file_names=[name for part in parts for name in part.file_names],
+        sizes=column("sizes"),
+        image_index=np.concatenate([part.image_index + offset for part, offset in zip(parts, offsets, strict=True)]),
+        boxes=column("boxes"),
+        visible=column("visible"),
+        ignore=column("ignore"),
+        height=column("height"),
+        visible_ratio=column("visible_ratio"),
+        category=column("category"),
+        attributes={name: np.concatenate([part.attributes[name] for part in parts]) for name in sorted(shared)},
+    )
