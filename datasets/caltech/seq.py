@@ -1,0 +1,281 @@
+"""Norpix .seq video, the format of Caltech's frames: JPEG pictures one behind the other.
+
+    header, 1024 bytes, little-endian
+        0  uint32  0xFEED                        548  uint32  width, height, bits a pixel, bits a channel,
+        4  "Norpix seq", UTF-16, 24 bytes                     bytes of an unpacked picture, image format,
+       28  int32   version, header size                       frames, 0, bytes of an unpacked frame
+       36  description, UTF-16, 512 bytes        584  float64 frames a second
+    frame
+        uint32 n; n - 4 bytes of JPEG; uint32 seconds, uint16 milliseconds; 2 or 10 bytes of padding
+
+The frames differ in length, so that where one begins is known only from the one before. One pass finds them all;
+the index it makes is kept (`cache.py`), and any frame is then one read and one decoding away.
+
+    from datasets.caltech.seq import SeqReader
+    with SeqReader("set06/V000.seq") as video:
+        picture = video[29]
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from datasets.caltech import cache
+from datasets.errors import InputError
+
+HEADER_SIZE = 1024
+MAGIC = 0xFEED
+NAME = "Norpix seq".encode("utf-16-le")
+JPEG_FORMATS = (102, 201)  # grey, colour
+START, END = b"\xff\xd8", b"\xff\xd9"
+TIMESTAMP = struct.Struct("<IH")
+# After the timestamp come 2 bytes of padding in recordings of the first Caltech cameras, 10 in all others.
+TRAILERS = (TIMESTAMP.size + 2, TIMESTAMP.size + 10)
+
+
+class SeqReader:
+    """The frames of a .seq file, by number counted from 0.
+
+    A file that ends early, or is damaged from some byte on, gives the frames before that and says so in one line
+    on stderr. May be handed to other processes: each opens the file for itself.
+
+    Args:
+        path: the .seq file.
+        cache_dir: where the index is kept; None keeps none.
+
+    Attributes:
+        width, height: of the pictures, in pixels.
+        fps: frames a second, as the header says.
+        announced: the header's number of frames, or that of the file where the header has none.
+
+    Raises:
+        InputError: not a .seq file, one that is not made of JPEG pictures, or one without a single whole frame.
+    """
+
+    def __init__(self, path: str | Path, cache_dir: Path | None = None) -> None:
+        self.path = Path(path)
+        self._view: mmap.mmap | None = None
+        header = read_header(self.path)
+        self.width, self.height, self.fps = header.width, header.height, header.fps
+        self._starts, self._sizes = self._index(header.frames, cache_dir)
+        self.announced = header.frames or len(self)
+        if len(self) == 0:
+            raise InputError(f"{self.path} holds no whole frame: it was cut off; download it again")
+        if len(self) < self.announced:
+            print(
+                f"warning: {self.path} is cut off or damaged: {len(self)} of its {self.announced} frames are whole",
+                file=sys.stderr,
+            )
+
+    def __len__(self) -> int:
+        """The number of whole frames."""
+        return len(self._starts)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Frame `index` as uint8 (H, W, 3), RGB."""
+        data = np.frombuffer(self._bytes(), np.uint8, *self._span(index))
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        if picture is None:
+            raise InputError(f"frame {index} of {self.path} is no readable JPEG: download the file again")
+        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+    def jpeg(self, index: int) -> bytes:
+        """The bytes of frame `index` as they stand in the file: a whole JPEG picture."""
+        size, start = self._span(index)
+        return self._bytes()[start : start + size]
+
+    def seconds(self, index: int) -> float:
+        """The time stamp of frame `index`; 0 where the file ends before it."""
+        size, start = self._span(index)
+        stamp = self._bytes()[start + size : start + size + TIMESTAMP.size]
+        if len(stamp) < TIMESTAMP.size:
+            return 0.0
+        whole, thousandths = TIMESTAMP.unpack(stamp)
+        return whole + thousandths / 1000
+
+    def close(self) -> None:
+        """Let go of the file; a later read opens it again."""
+        if self._view is not None:
+            self._view.close()
+            self._view = None
+
+    def __enter__(self) -> SeqReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_view": None}
+
+    def _span(self, index: int) -> tuple[int, int]:
+        """Size and start of a frame's JPEG, in bytes."""
+        if not 0 <= index < len(self):
+            raise InputError(
+                f"frame {index} of {self.path} was asked for, but its {len(self)} whole frames have the numbers "
+                f"0 to {len(self) - 1}: the file is cut off, or the annotations belong to another video"
+            )
+        return int(self._sizes[index]), int(self._starts[index])
+
+    def _bytes(self) -> mmap.mmap:
+        if self._view is None:
+            with self.path.open("rb") as file:
+                self._view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._view
+
+    def _index(self, announced: int, cache_dir: Path | None) -> tuple[np.ndarray, np.ndarray]:
+        if cache_dir is None:
+            return index_frames(self._bytes(), announced)
+        place = cache_dir / f"{self.path.parent.name}_{self.path.stem}_seq.npz"
+        key = cache.file_key([self.path])
+        stored = cache.load(place, key)
+        if stored is None:
+            starts, sizes = index_frames(self._bytes(), announced)
+            stored = {"starts": starts, "sizes": sizes}
+            cache.save(place, key, stored)
+        return stored["starts"], stored["sizes"]
+
+
+@dataclass(frozen=True)
+class SeqHeader:
+    """What the first 1024 bytes of a .seq file say; `frames` is 0 in a file that was never closed."""
+
+    width: int
+    height: int
+    fps: float
+    frames: int
+
+
+def read_header(path: Path) -> SeqHeader:
+    """The header of a .seq file, without a look at its frames."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(HEADER_SIZE)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
+    if len(data) < HEADER_SIZE:
+        raise InputError(f"{path} is cut off within its header: download it again")
+    if struct.unpack_from("<I", data)[0] != MAGIC or data[4 : 4 + len(NAME)] != NAME:
+        raise InputError(f"{path} is no Norpix .seq video (it does not begin with 'Norpix seq'): download it again")
+    width, height, _, _, _, image_format, frames = struct.unpack_from("<7I", data, 548)
+    if image_format not in JPEG_FORMATS:
+        raise InputError(
+            f"{path} holds pictures of format {image_format}, not JPEG (102 or 201): write it again with "
+            f"datasets.caltech.seq.SeqWriter"
+        )
+    return SeqHeader(width, height, struct.unpack_from("<d", data, 584)[0], frames)
+
+
+def index_frames(data: mmap.mmap | bytes, announced: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Find the whole frames of a .seq file.
+
+    Args:
+        data: the bytes of the file.
+        announced: stop after so many frames; 0 goes on to the end of the file.
+
+    Returns:
+        starts: int64 (n,), where each JPEG begins.
+        sizes: int64 (n,), its bytes.
+    """
+    starts, sizes = [], []
+    place, trailer = HEADER_SIZE, None
+    while not announced or len(starts) < announced:
+        start, end = _frame_at(data, place)
+        if end == 0:
+            break
+        starts.append(start)
+        sizes.append(end - start)
+        if trailer is None:
+            # A file of one frame, or one cut off behind its first frame, has no second frame to tell by.
+            trailer = next((t for t in TRAILERS if _frame_begins(data, end + t)), TRAILERS[-1])
+        place = end + trailer
+    return np.array(starts, np.int64), np.array(sizes, np.int64)
+
+
+def _frame_begins(data: mmap.mmap | bytes, place: int) -> bool:
+    """Whether a length and the first bytes of a JPEG stand at `place`."""
+    return data[place + 4 : place + 6] == START
+
+
+def _frame_at(data: mmap.mmap | bytes, place: int) -> tuple[int, int]:
+    """Start and end of the JPEG of the frame at `place`; (0, 0) where no whole one is there."""
+    head = data[place : place + 6]
+    if len(head) < 6 or head[4:] != START:
+        return 0, 0
+    end = place + int.from_bytes(head[:4], "little")
+    if end > len(data) or data[end - 2 : end] != END:
+        return 0, 0
+    return place + 4, end
+
+
+class SeqWriter:
+    """Write a .seq file that this project, and MATLAB's seqIo, can read.
+
+    The file stands under its own name only after a `with` block that ended well; otherwise nothing is left.
+
+    Args:
+        path: the file to write.
+        width, height: of the pictures, in pixels.
+        fps: frames a second.
+        quality: of the JPEG pictures, 0 to 100.
+    """
+
+    def __init__(self, path: str | Path, width: int, height: int, fps: float = 30.0, quality: int = 90) -> None:
+        self.path = Path(path)
+        self.width, self.height, self.fps, self.quality = width, height, fps, quality
+        self._frames = 0
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        self._file = self._temporary.open("wb")
+        self._file.write(bytes(HEADER_SIZE))
+
+    def add(self, image: np.ndarray) -> None:
+        """Add a picture, uint8 (H, W, 3), RGB."""
+        if image.shape != (self.height, self.width, 3) or image.dtype != np.uint8:
+            raise ValueError(f"a picture of {self.path} is uint8 {self.height} x {self.width} x 3, not {image.shape}")
+        parameters = [cv2.IMWRITE_JPEG_QUALITY, self.quality]
+        self.add_jpeg(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), parameters)[1].tobytes())
+
+    def add_jpeg(self, data: bytes) -> None:
+        """Add a picture that is a JPEG file already, without coding it again."""
+        if not (data.startswith(START) and data.endswith(END)):
+            raise InputError(f"picture {self._frames} given to {self.path} is no whole JPEG file")
+        seconds, thousandths = divmod(round(self._frames / self.fps * 1000), 1000)
+        self._file.write((len(data) + 4).to_bytes(4, "little") + data)
+        self._file.write(TIMESTAMP.pack(seconds, thousandths) + bytes(TRAILERS[-1] - TIMESTAMP.size))
+        self._frames += 1
+
+    def __enter__(self) -> SeqWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._file.seek(0)
+            self._file.write(self._header())
+        self._file.close()
+        if kind is None:
+            os.replace(self._temporary, self.path)
+        else:
+            self._temporary.unlink()
+
+    def _header(self) -> bytes:
+        unpacked = self.width * self.height * 3
+        stamped = unpacked + TIMESTAMP.size
+        numbers = [self.width, self.height, 24, 8, unpacked, 201, self._frames, 0, stamped + 512 - stamped % 512]
+        header = struct.pack("<I", MAGIC) + NAME.ljust(24, b"\0") + struct.pack("<2i", 3, HEADER_SIZE)
+        header += "written by Upright".encode("utf-16-le").ljust(512, b"\0")
+        header += struct.pack("<9Id", *numbers, self.fps)
+        return header.ljust(HEADER_SIZE, b"\0")
