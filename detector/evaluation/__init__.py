@@ -1,0 +1,13 @@
+"""The benchmarks' figures, exactly: log-average miss rate, COCO AP, curves. NumPy alone, no torch."""
+
+from detector.evaluation.detections import Detections, read_detections, write_detections
+from detector.evaluation.miss_rate import Result, SubsetResult, evaluate
+
+__all__ = [
+    "Detections",
+    "Result",
+    "SubsetResult",
+    "evaluate",
+    "read_detections",
+    "write_detections",
+]

@@ -1,0 +1,154 @@
+"""Detections in Caltech's official layout: one text file a video, `setNN/VNNN.txt`, one row a detection."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from datasets.errors import InputError
+from datasets.sample import Annotations
+
+if TYPE_CHECKING:
+    from detector.evaluation.detections import Detections
+
+_NAME = re.compile(r"set(\d\d)_V(\d\d\d)_I(\d{5,})")
+_ROW = "frame, x, y, width, height, score"
+
+log = logging.getLogger(__name__)
+
+
+def caltech_frames(annotations: Annotations) -> list[tuple[int, int, int]] | None:
+    """Set, video and frame (counted from 0) of each picture, or None where the pictures are not Caltech's.
+
+    They stand in the names: `set06_V000_I00029.jpg`.
+    """
+    frames = []
+    for name, image_id in zip(annotations.file_names, annotations.image_ids, strict=True):
+        match = _NAME.search(str(name)) or _NAME.search(str(image_id))
+        if match is None:
+            return None
+        frames.append((int(match[1]), int(match[2]), int(match[3])))
+    return frames
+
+
+def _videos(annotations: Annotations, folder: Path) -> dict[str, dict[int, int]]:
+    """Path of each video's file below the folder -> frame counted from 1 -> row of the annotations."""
+    frames = caltech_frames(annotations)
+    if frames is None:
+        raise InputError(
+            f"{folder}: a folder of setNN/VNNN.txt needs pictures that are named like set06_V000_I00029.jpg; "
+            "give the detections as a JSON file"
+        )
+    videos: dict[str, dict[int, int]] = {}
+    for row, (part, video, frame) in enumerate(frames):
+        videos.setdefault(f"set{part:02d}/V{video:03d}.txt", {})[frame + 1] = row
+    return videos
+
+
+def read_caltech_results(folder: Path, annotations: Annotations) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read `folder/setNN/VNNN.txt`: rows `frame, x, y, width, height, score`, frames counted from 1.
+
+    Numbers stand apart by commas or spaces. Rows of frames that are not evaluated are passed over; a missing
+    or empty file means that nothing was found in the video.
+
+    Returns:
+        picture int64 (k,), boxes float64 (k, 4) x y w h, scores float64 (k,), as in `Detections`.
+
+    Raises:
+        InputError: a row is no six numbers, or its frame is no whole number from 1.
+    """
+    tables, rows = [np.zeros((0, 6))], [np.zeros(0, np.int64)]
+    read, seen = 0, 0
+    for name, pictures in _videos(annotations, folder).items():
+        path = folder / name
+        if not path.exists():
+            continue
+        table = _read_table(path)
+        read += 1
+        seen += len(table)
+        row = np.array([pictures.get(frame, -1) for frame in table[:, 0].astype(np.int64).tolist()], np.int64)
+        tables.append(table[row >= 0])
+        rows.append(row[row >= 0])
+    table, row = np.concatenate(tables), np.concatenate(rows)
+    if not read:
+        log.warning("warning: %s: no setNN/VNNN.txt of the evaluated videos; nothing counts as found", folder)
+    elif seen and not len(row):
+        log.warning(
+            "warning: %s: none of the %d rows is of an evaluated frame; frames are counted from 1 (30, 60, ...)",
+            folder,
+            seen,
+        )
+    return row, table[:, 1:5], table[:, 5]
+
+
+def _read_table(path: Path) -> np.ndarray:
+    """float64 (r, 6) of a file."""
+    try:
+        lines = path.read_text(encoding="utf-8").replace(",", " ").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give rows of {_ROW}") from None
+    try:
+        rows = [fields for line in lines if (fields := line.split())]
+        table = np.array(rows, np.float64).reshape(len(rows), 6)
+        frames = table[:, 0]
+        sound = np.isfinite(table).all(axis=1) & (frames >= 1) & (frames == np.floor(frames))
+        sound &= (table[:, 3:5] >= 0).all(axis=1)
+    except ValueError:
+        sound = None
+    if sound is None or not sound.all():
+        raise InputError(f"{path}: {_first_fault(lines)}")
+    return table
+
+
+def _first_fault(lines: list[str]) -> str:
+    for number, line in enumerate(lines, start=1):
+        fields = line.split()
+        if not fields:
+            continue
+        try:
+            values = [float(field) for field in fields]
+        except ValueError:
+            values = []
+        if len(values) != 6 or not np.isfinite(values).all():
+            return f"line {number} is not six numbers ({_ROW}): {line.strip()[:60]!r}"
+        if values[0] < 1 or values[0] != int(values[0]):
+            return f"line {number} has frame {fields[0]}; frames are whole numbers, counted from 1"
+        if values[3] < 0 or values[4] < 0:
+            return f"line {number} has a box of negative size; a row is {_ROW}"
+    return f"cannot be read as rows of {_ROW}"
+
+
+def write_caltech_detections(folder: str | os.PathLike, annotations: Annotations, detections: Detections) -> None:
+    """Write detections as `folder/setNN/VNNN.txt`, a file for each video, empty where nothing was found.
+
+    Args:
+        folder: is made where it is missing; each file is replaced whole or not at all.
+        annotations: of the data set; its pictures are named like `set06_V000_I00029.jpg`.
+        detections: of that data set; the order within a video is kept.
+
+    Raises:
+        InputError: the pictures are not Caltech's.
+    """
+    folder = Path(folder)
+    for name, pictures in _videos(annotations, folder).items():
+        frame_of = np.zeros(len(annotations.image_ids), np.int64)
+        frame_of[list(pictures.values())] = list(pictures)
+        frames = frame_of[detections.image_index]
+        lines = [
+            ",".join(map(repr, (int(frame), *map(float, box), float(score)))) + "\n"
+            for frame, box, score in zip(frames, detections.boxes, detections.scores, strict=True)
+            if frame
+        ]
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_text("".join(lines), encoding="utf-8")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
