@@ -1,0 +1,65 @@
+"""Writes rendered pictures to disk with one CityPersons-style JSON, readable as COCO too."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from datasets.sample import Annotations
+from datasets.synthetic.splits import SyntheticPedestrians
+
+
+def citypersons_dict(annotations: Annotations) -> dict:
+    """Annotations in the fields of the official CityPersons evaluation, with `file_name` for COCO readers."""
+    sizes = annotations.sizes.tolist()
+    images = [
+        {"id": image_id, "im_name": name, "file_name": name, "height": size[1], "width": size[0]}
+        for image_id, name, size in zip(annotations.image_ids, annotations.file_names, sizes, strict=True)
+    ]
+    rows = []
+    for k in range(len(annotations.boxes)):
+        rows.append(
+            {
+                "id": k + 1,
+                "image_id": annotations.image_ids[int(annotations.image_index[k])],
+                "category_id": int(annotations.category[k]),
+                "iscrowd": int(annotations.ignore[k]),
+                "ignore": int(annotations.ignore[k]),
+                "bbox": annotations.boxes[k].tolist(),
+                "vis_bbox": annotations.visible[k].tolist(),
+                "height": float(annotations.height[k]),
+                "vis_ratio": float(annotations.visible_ratio[k]),
+                **{name: _plain(values[k]) for name, values in annotations.attributes.items()},
+            }
+        )
+    return {"categories": [{"id": 1, "name": "pedestrian"}], "images": images, "annotations": rows}
+
+
+def _plain(value: np.generic) -> str | float:
+    return str(value) if isinstance(value, np.str_) else float(value)
+
+
+def write_citypersons_json(dataset: SyntheticPedestrians, folder: str | Path, name: str = "annotations.json") -> Path:
+    """Write all pictures (JPEG, quality 95) and then their annotations into `folder`; returns the JSON's path."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(len(dataset)):
+        _, packed = cv2.imencode(".jpg", dataset[i].image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        _replace(folder / dataset.file_name(i), packed.tobytes())
+    path = folder / name
+    _replace(path, json.dumps(citypersons_dict(dataset.annotations)).encode())
+    return path
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write under a temporary name, then move: the final name never holds half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

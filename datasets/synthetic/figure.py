@@ -1,0 +1,310 @@
+"""An articulated person: joints, clothes, head and what is carried, drawn from back to front into a sprite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import cos, radians, sin
+
+import numpy as np
+
+from datasets.synthetic import belongings, head, textures
+from datasets.synthetic.canvas import Canvas, Colour, Light, Sprite
+from datasets.synthetic.look import Look, draw_look
+from datasets.synthetic.poses import INDEX, Posture, draw_posture, joints, project
+
+
+@dataclass(frozen=True)
+class Figure:
+    """All that determines how a person looks, but for place, size and light.
+
+    Attributes:
+        look: body and clothes.
+        pose: one of `poses.POSES`.
+        posture: the joint angles.
+        yaw: degrees; 0 faces the camera, 90 faces right, 180 away, 270 left.
+        roll: rotation of the whole figure about its foot in the picture, degrees clockwise.
+        seat: what a sitting person sits on.
+    """
+
+    look: Look
+    pose: str
+    posture: Posture
+    yaw: float
+    roll: float = 0.0
+    seat: str = "none"
+
+
+def draw_figure_at_random(rng: np.random.Generator, pose: str, warm: float = 0.5) -> Figure:
+    """A random person in the named pose."""
+    look = draw_look(rng, pose, warm)
+    posture = draw_posture(rng, pose, look.body)
+    # Along a street most people are seen from the side, from in front or from behind, few in between.
+    yaw = float(rng.choice((0.0, 90.0, 180.0, 270.0), p=(0.27, 0.25, 0.23, 0.25)) + rng.normal(0, 22))
+    roll = float(rng.normal(0, 2.0))
+    if pose == "leaning":
+        roll = float(rng.uniform(10, 45) * rng.choice((-1, 1)))
+    elif pose in ("sitting", "crouching"):
+        roll = 0.0
+    elif pose == "cycling":
+        roll = float(rng.normal(0, 4.0))
+    seat = str(rng.choice(("bench", "chair", "block"))) if pose == "sitting" else "none"
+    return Figure(look, pose, posture, yaw % 360, roll, seat)
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Joints in the picture's frame (right, up, near), metres from the point on the ground under the person."""
+
+    points: np.ndarray
+    ground: float
+    figure: Figure
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.points[INDEX[name]]
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """Points of the body's frame (pelvis at the origin) as the joints are."""
+        raised = points - (0.0, self.ground, 0.0)
+        return project(raised, self.figure.yaw, self.figure.roll)
+
+    @property
+    def lean(self) -> float:
+        """Angle of the trunk, pelvis to neck, from the vertical in the picture: degrees, positive clockwise."""
+        right, up, _ = self["neck"] - self["pelvis"]
+        return float(np.degrees(np.arctan2(right, up)))
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right, top that body and belongings stay inside."""
+        margin = 0.15 * self.figure.look.body.stature
+        low, high = self.points.min(axis=0) - margin, self.points.max(axis=0) + margin
+        return (low[0], low[1], high[0], high[1])
+
+
+def build_skeleton(figure: Figure) -> Skeleton:
+    """Joints of the figure, standing on the ground at the origin."""
+    body = figure.look.body
+    points = joints(figure.posture, body)
+    if figure.pose == "cycling":
+        ground = -0.54 * body.stature
+    else:
+        feet = [INDEX[f"{part}_{side}"] for part in ("heel", "toe") for side in "lr"]
+        ground = float(points[feet, 1].min()) - 0.012 * body.stature
+    skeleton = Skeleton(points, ground, figure)
+    return replace(skeleton, points=skeleton.place(points))
+
+
+def body_height(skeleton: Skeleton) -> float:
+    """Height in metres of what the full box will hold, to about a percent."""
+    body = skeleton.figure.look.body
+    crown = max(skeleton["crown"][1] + 0.008 * body.stature, *(skeleton[f"hand_{s}"][1] for s in "lr"))
+    feet = min(skeleton[f"{part}_{side}"][1] for part in ("heel", "toe") for side in "lr")
+    return float(crown - feet + 0.012 * body.stature)
+
+
+def render_figure(
+    figure: Figure, scale: float, foot: tuple[float, float], light: Light, *, coloured: bool = True
+) -> Sprite:
+    """Draw a person.
+
+    Args:
+        figure: the person.
+        scale: pixels of the picture a metre, at the person's distance.
+        foot: the point (x, y) of the picture where the person stands.
+        light: the scene's light.
+        coloured: False gives the masks alone, the same masks.
+    """
+    skeleton = build_skeleton(figure)
+    extent = belongings.extent(skeleton)
+    canvas = Canvas(extent, scale, foot, light, coloured=coloured)
+    for _, draw in sorted(_parts(skeleton, canvas), key=lambda part: part[0]):
+        canvas.shade = 1.0
+        draw()
+    cloth = textures.cut(textures.folds(), figure.look.cloth, canvas.height, canvas.width) if coloured else None
+    return canvas.finish(cloth, 0.16 if scale > 30 else 0.08)
+
+
+def _parts(skeleton: Skeleton, canvas: Canvas) -> list[tuple[float, Callable[[], None]]]:
+    """Each part's distance towards the camera and the function that draws it."""
+    figure = skeleton.figure
+    facing = cos(radians(figure.yaw))
+    parts: list[tuple[float, Callable[[], None]]] = []
+    for side in "lr":
+        leg = (skeleton[f"knee_{side}"][2] + skeleton[f"hip_{side}"][2] + skeleton[f"ankle_{side}"][2]) / 3
+        knee = skeleton[f"knee_{side}"][2]
+        # Folded legs point at the camera or away from it: then the knee decides, else the coat hangs over them.
+        depth = 0.6 * knee if abs(knee) > 0.2 else leg * 0.3 - 0.03
+        parts.append((depth, lambda side=side, leg=leg: _leg(skeleton, canvas, side, leg)))
+        arm = (skeleton[f"elbow_{side}"][2] + skeleton[f"wrist_{side}"][2]) / 2 - skeleton["chest"][2]
+        parts.append((skeleton["chest"][2] + arm + 0.01, lambda side=side, arm=arm: _arm(skeleton, canvas, side, arm)))
+    parts.append((skeleton["chest"][2] * 0.5, lambda: _torso(skeleton, canvas)))
+    parts.append((skeleton["head"][2] + (0.06 if facing > -0.5 else 0.03), lambda: head.draw_head(skeleton, canvas)))
+    parts.extend(belongings.parts(skeleton, canvas))
+    return parts
+
+
+def _dim(depth: float) -> float:
+    """Limbs on the far side lie in the body's own shadow."""
+    return 0.72 if depth < -0.06 else 1.0
+
+
+def _leg(skeleton: Skeleton, canvas: Canvas, side: str, depth: float) -> None:
+    look = skeleton.figure.look
+    girth = look.body.girth
+    hip, knee, ankle = (skeleton[f"{part}_{side}"] for part in ("hip", "knee", "ankle"))
+    heel, toe = skeleton[f"heel_{side}"], skeleton[f"toe_{side}"]
+    canvas.shade = _dim(depth)
+    sole = np.array((heel, 0.5 * (heel + toe), toe))
+    sole[:, 1] += 0.018 * look.body.stature
+    foot_half = np.array((0.019, 0.02, 0.015)) * look.body.stature
+    canvas.tube(sole, foot_half, look.shoes, strips=4)
+    bare = look.legs in ("shorts", "skirt", "dress")
+    ease = 0.0 if bare else look.loose
+    shin_colour = look.skin if bare else look.legs_colour
+    calf = knee + 0.3 * (ankle - knee)
+    if bare:
+        widths = np.array((0.030, 0.033, 0.019)) * girth
+    else:
+        widths = np.array((0.034, 0.034 + 0.004 * ease, 0.022 + 0.008 * ease)) * girth
+    low = ankle if bare else ankle + 0.06 * (ankle - knee)
+    canvas.tube(np.array((knee, calf, low)), widths, shin_colour)
+    thigh = np.array((0.056, 0.052, 0.037)) * girth * (1.0 if bare else 0.94 + 0.08 * ease)
+    stations = np.array((hip, hip + 0.4 * (knee - hip), knee))
+    if look.legs == "shorts":
+        canvas.tube(stations, thigh * 0.94, look.skin)
+        end = hip + 0.72 * (knee - hip)
+        canvas.tube(np.array((hip, end)), np.array((0.06, 0.056)) * girth, look.legs_colour, round_ends=False)
+    else:
+        canvas.tube(stations, thigh, look.skin if bare else look.legs_colour)
+
+
+def _arm(skeleton: Skeleton, canvas: Canvas, side: str, depth: float) -> None:
+    look = skeleton.figure.look
+    girth = look.body.girth
+    shoulder, elbow, wrist, hand = (skeleton[f"{part}_{side}"] for part in ("shoulder", "elbow", "wrist", "hand"))
+    canvas.shade = _dim(depth)
+    palm = 0.5 * (wrist + hand)[:2]
+    reach = hand[:2] - wrist[:2]
+    length = max(float(np.hypot(*reach)), 0.03)
+    axis = reach / length if length > 0.031 else np.array((0.0, -1.0))
+    canvas.blob(palm, axis, 0.02 * look.body.stature, 0.5 * length + 0.012 * look.body.stature, look.skin)
+    sleeve = 1.0 if look.sleeves != "long" else (1.12 + 0.14 * (look.coat > 0))
+    forearm = look.top if look.sleeves == "long" else look.skin
+    canvas.tube(np.array((elbow, wrist)), np.array((0.026, 0.018)) * girth * sleeve, forearm, strips=5)
+    upper = look.skin if look.sleeves == "none" else look.top
+    widths = np.array((0.033, 0.032, 0.027)) * girth * sleeve
+    stations = np.array((shoulder, 0.5 * (shoulder + elbow), elbow))
+    if look.sleeves == "short":
+        canvas.tube(stations, widths, look.skin, strips=5)
+        canvas.tube(np.array((shoulder, shoulder + 0.55 * (elbow - shoulder))), widths[:2] * 1.12, upper, strips=5)
+    else:
+        canvas.tube(stations, widths, upper, strips=5)
+
+
+# Half widths of the trunk, sideways and front to back, as shares of the stature, from neck to crotch.
+_TRUNK = np.array(
+    (
+        (0.00, 0.042, 0.040),
+        (0.05, 0.088, 0.052),
+        (0.13, 0.112, 0.066),
+        (0.35, 0.104, 0.078),
+        (0.66, 0.086, 0.072),
+        (0.92, 0.096, 0.076),
+        (1.08, 0.088, 0.074),
+    )
+)
+
+
+def _torso(skeleton: Skeleton, canvas: Canvas) -> None:
+    figure = skeleton.figure
+    look, body = figure.look, figure.look.body
+    turn = radians(figure.yaw)
+    pelvis, neck = skeleton["pelvis"], skeleton["neck"]
+    wide, deep = _TRUNK[:, 1].copy(), _TRUNK[:, 2].copy()
+    wide[1:3] *= 1.04 - 0.1 * look.feminine
+    wide[4] *= 1.06 - 0.16 * look.feminine + 0.5 * max(0.0, body.girth / body.stature - 1.05)
+    deep[4] *= 1.0 + 0.9 * max(0.0, body.girth / body.stature - 1.05)
+    wide[5:] *= 0.96 + 0.1 * look.feminine
+    ease = 1.06 + 0.06 * (look.coat > 0) + 0.05 * (look.sleeves == "long")
+    half = np.sqrt((wide * cos(turn)) ** 2 + (deep * sin(turn)) ** 2) * body.girth * ease
+    stations = neck + _TRUNK[:, :1] * (pelvis - neck)
+    top, lower = look.top, look.legs_colour
+    if look.legs == "dress":
+        lower = look.top
+    _hips(skeleton, canvas, stations, half, lower)
+    if look.coat > 0:
+        _hem(skeleton, canvas, half[5] * 1.05, 0.25 + 0.55 * look.coat, top)
+    one, other = canvas.tube(stations[:-1], half[:-1], top, round_ends=False, rim=0.004)
+    _pattern(canvas, one, other, figure)
+    throat = np.array((skeleton["chin"] + 0.02 * (skeleton["chin"] - neck), neck, neck - 0.04 * (neck - pelvis)))
+    canvas.tube(throat, np.array((0.03, 0.032, 0.03)) * body.girth, look.skin, strips=4, rim=0.0)
+
+
+def _hips(skeleton: Skeleton, canvas: Canvas, stations: np.ndarray, half: np.ndarray, colour: Colour) -> None:
+    """The seat of trousers, or a skirt down to the knees."""
+    look = skeleton.figure.look
+    if look.legs in ("skirt", "dress"):
+        _hem(skeleton, canvas, half[5] * 0.98, 0.55 + 0.5 * (look.loose - 0.95), colour)
+    canvas.tube(stations[-3:], half[-3:] * 0.95, colour, rim=0.0)
+
+
+def _hem(skeleton: Skeleton, canvas: Canvas, half: float, length: float, colour: Colour) -> None:
+    """Cloth that hangs from the hips over the thighs, as wide as the legs stand apart."""
+    pelvis = skeleton["pelvis"]
+    thighs = [skeleton[f"hip_{s}"] + length * 1.25 * (skeleton[f"knee_{s}"] - skeleton[f"hip_{s}"]) for s in "lr"]
+    middle = 0.5 * (thighs[0] + thighs[1])
+    apart = abs(thighs[0][0] - thighs[1][0]) * 0.5 + 0.05 * skeleton.figure.look.body.girth
+    waist = pelvis + 0.15 * (skeleton["neck"] - pelvis)
+    canvas.tube(
+        np.array((waist, pelvis, middle)),
+        np.array((half * 0.95, half, max(apart, half * 0.95))),
+        colour,
+        round_ends=False,
+        rim=0.006,
+    )
+
+
+def _between(one: np.ndarray, other: np.ndarray, t: float, u: float) -> np.ndarray:
+    """A point on a tube: t along it from 0 to 1, u across from -1 to 1."""
+    k = t * (len(one) - 1)
+    i = min(int(k), len(one) - 2)
+    a = one[i] + (k - i) * (one[i + 1] - one[i])
+    b = other[i] + (k - i) * (other[i + 1] - other[i])
+    return 0.5 * (1 + u) * a + 0.5 * (1 - u) * b
+
+
+def _patch(one: np.ndarray, other: np.ndarray, t0: float, t1: float, u0: float, u1: float) -> np.ndarray:
+    steps = np.linspace(t0, t1, 4)
+    there = [_between(one, other, t, u0) for t in steps]
+    back = [_between(one, other, t, u1) for t in steps[::-1]]
+    return np.array(there + back)
+
+
+def _pattern(canvas: Canvas, one: np.ndarray, other: np.ndarray, figure: Figure) -> None:
+    """Bands, stripes, checks, a yoke or a print on the top, and the shirt in an open jacket."""
+    look = figure.look
+    if not canvas.coloured or canvas.scale < 12:
+        return
+    if look.pattern in ("bands", "checks"):
+        for i in range(7):
+            t = 0.08 + i * 0.13
+            canvas.paint(_patch(one, other, t, t + 0.06, -1, 1), look.second)
+    if look.pattern in ("stripes", "checks"):
+        for i in range(6):
+            u = -0.9 + i * 0.32
+            canvas.paint(_patch(one, other, 0.1, 1, u, u + 0.1), look.second)
+    if look.pattern == "yoke":
+        canvas.paint(_patch(one, other, 0.0, 0.5, -1, 1), look.second)
+    facing, sideways = cos(radians(figure.yaw)), sin(radians(figure.yaw))
+    if facing < 0.15:
+        return
+    # The tube's first side lies left of its direction of travel (down), so u = 1 is the picture's left.
+    front = -0.8 * sideways
+    if look.opened:
+        canvas.paint(_patch(one, other, 0.1, 1, front - 0.22, front + 0.22), look.second)
+    elif look.pattern == "print":
+        canvas.paint(_patch(one, other, 0.38, 0.6, front - 0.35, front + 0.35), look.second)
+    elif look.coat > 0:
+        seam = np.array([_between(one, other, t, front) for t in (0.15, 0.6, 1.0)])
+        canvas.crease(seam, 0.012, 0.6)

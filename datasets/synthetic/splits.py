@@ -1,0 +1,85 @@
+"""The data set: train, val and test by disjoint seeds, pictures rendered when asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from datasets.errors import InputError
+from datasets.sample import Annotations, Sample
+from datasets.synthetic.scene import box_columns, measure_scene, render_scene
+
+LENGTHS = {"train": 10_000, "val": 200, "test": 500}
+_SPLITS = tuple(LENGTHS)
+
+
+class SyntheticPedestrians:
+    """Rendered street scenes with posed pedestrians.
+
+    Picture i has the id i + 1 and is the same whatever else is read. Attributes of each box: `pose`, `lean`
+    (degrees from the vertical of the trunk in the picture, positive = clockwise), `label` (person, ignore,
+    dummy, poster) and `mask_ratio` (pixels seen over pixels of the person).
+
+    Args:
+        split: train, val or test.
+        length: number of pictures; by default 10 000, 200 and 500.
+        size: width and height of the pictures.
+        seed: another seed gives another series, in every split.
+
+    Raises:
+        InputError: unknown split, a length or a size that makes no picture.
+    """
+
+    def __init__(
+        self, split: str, length: int | None = None, size: tuple[int, int] = (640, 480), seed: int = 0
+    ) -> None:
+        if split not in LENGTHS:
+            raise InputError(f"synthetic: unknown split {split!r}; choose one of {', '.join(LENGTHS)}")
+        if length is not None and length < 1:
+            raise InputError(f"synthetic: length {length} gives no picture; ask for at least 1")
+        if min(size) < 96:
+            raise InputError(f"synthetic: size {size[0]} x {size[1]} is too small; at least 96 pixels a side")
+        if seed < 0:
+            raise InputError(f"synthetic: seed {seed} is negative; use 0 or more")
+        self.split = split
+        self.size = size
+        self.seed = seed * len(_SPLITS) + _SPLITS.index(split)
+        self._length = LENGTHS[split] if length is None else length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < self._length:
+            raise IndexError(f"picture {index} of {self._length}")
+        return render_scene(self.seed, index, self.size)
+
+    @cached_property
+    def annotations(self) -> Annotations:
+        """All boxes from the masks alone, without painting a picture; computed once and kept."""
+        tables = [box_columns(measure_scene(self.seed, i, self.size)) for i in range(self._length)]
+        columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        counts = [len(table["label"]) for table in tables]
+        boxes = _corners_to_size(columns["full"])
+        return Annotations(
+            image_ids=list(range(1, self._length + 1)),
+            file_names=[self.file_name(i) for i in range(self._length)],
+            sizes=np.tile(np.array(self.size, np.int64), (self._length, 1)),
+            image_index=np.repeat(np.arange(self._length), counts),
+            boxes=boxes,
+            visible=_corners_to_size(columns["visible"]),
+            ignore=columns["ignore"],
+            height=boxes[:, 3].copy(),
+            visible_ratio=columns["visible_ratio"],
+            category=np.ones(len(boxes), np.int64),
+            attributes={name: columns[name] for name in ("pose", "lean", "label", "mask_ratio")},
+        )
+
+    def file_name(self, index: int) -> str:
+        """The name of a picture where it is written to disk."""
+        return f"{self.split}_{index + 1:06d}.jpg"
+
+
+def _corners_to_size(boxes: np.ndarray) -> np.ndarray:
+    return np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1)
