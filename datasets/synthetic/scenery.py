@@ -42,7 +42,7 @@ class View:
 
 def draw_view(rng: np.random.Generator, size: tuple[int, int]) -> View:
     """A camera and a light at random."""
-    width, height = size
+    height = size[1]
     unit = height / 480
     camera = float(rng.choice((rng.uniform(1.2, 1.9), rng.uniform(1.9, 3.2), rng.uniform(3.2, 6.0)), p=(0.5, 0.3, 0.2)))
     horizon = float(height * rng.uniform(0.28, 0.5)) - unit * 12 * (camera - 1.5)
