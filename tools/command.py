@@ -1,15 +1,18 @@
-"""How every tool ends: 0 done, 2 bad input (one line on stderr), 130 after Ctrl-C."""
+"""What the tools share: how each one ends, and the flags of a detector's settings."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import fields, replace
 
 from datasets.errors import InputError
+from detector.settings import PRESETS, Settings
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a tool's `main` and leave with its exit status; a user never sees a traceback for bad input."""
+    """Run a tool's `main` and leave with its exit status: 0 done, 2 bad input (one line on stderr), 130 after Ctrl-C."""
     try:
         main()
     except InputError as error:
@@ -18,3 +21,24 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def add_setting_flags(parser: argparse._ArgumentGroup) -> None:
+    """One flag for each field of `Settings`; the preset's value holds where it is not given."""
+    for field in fields(Settings):
+        default = field.default
+        many = isinstance(default, tuple)
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=type(default[0]) if many else type(default),
+            nargs="+" if many else None,
+            metavar=None if many else field.name.upper(),
+            help="see detector/settings.py; default: the preset's",
+        )
+
+
+def chosen_settings(arguments: argparse.Namespace) -> Settings:
+    """The settings of `--preset` with the flags that were given."""
+    given = {field.name: getattr(arguments, field.name) for field in fields(Settings)}
+    changes = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items() if v is not None}
+    return replace(PRESETS[arguments.preset], **changes)

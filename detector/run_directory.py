@@ -1,0 +1,117 @@
+"""A training run on disk: settings, log, TensorBoard events, weights and the checkpoint to resume from."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from datasets.errors import InputError
+
+
+class RunDirectory:
+    """`settings.json`, `log.jsonl`, events, `last.safetensors`, `best.safetensors` and `checkpoint.pt`.
+
+    Args:
+        path: of the folder, made where it is missing.
+        settings: everything that decides what the run computes, as JSON types.
+        resume: go on with the checkpoint there, if there is one.
+
+    Raises:
+        InputError: the folder holds a run already and `resume` is False, or one of other settings.
+    """
+
+    def __init__(self, path: str | Path, settings: dict[str, Any], *, resume: bool) -> None:
+        self.path = Path(path)
+        self.checkpoint_file = self.path / "checkpoint.pt"
+        self._settings = json.loads(json.dumps(settings))
+        self._log_file = self.path / "log.jsonl"
+        self._writer: SummaryWriter | None = None
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path} is a file: pass another --output")
+        settings_file = self.path / "settings.json"
+        if settings_file.exists():
+            if not resume:
+                raise InputError(f"{self.path} holds a run already: pass --resume to go on, or another --output")
+            self._refuse_other(settings_file)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.write_text("settings.json", json.dumps(self._settings, indent=2) + "\n")
+
+    def _refuse_other(self, file: Path) -> None:
+        try:
+            before = flat(json.loads(file.read_text()))
+        except ValueError:
+            raise InputError(f"{file} is damaged: pass another --output") from None
+        now = flat(self._settings)
+        for name in sorted(before.keys() | now.keys()):
+            if before.get(name) != now.get(name):
+                raise InputError(
+                    f"{self.path} was run with {name} = {before.get(name)}, not {now.get(name)}: "
+                    "resume with the same settings, or pass another --output"
+                )
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a small file under a temporary name first."""
+        partial = self.path / f".{name}.partial"
+        partial.write_text(text)
+        os.replace(partial, self.path / name)
+
+    def save_checkpoint(self, state: dict[str, Any]) -> None:
+        partial = self.path / ".checkpoint.pt.partial"
+        torch.save(state, partial)
+        os.replace(partial, self.checkpoint_file)
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """The state saved last, on the CPU, or None; log entries after it are dropped.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        if not self.checkpoint_file.exists():
+            self.write_text("log.jsonl", "")
+            return None
+        try:
+            state = torch.load(self.checkpoint_file, map_location="cpu", weights_only=True)
+        except Exception:  # a damaged pickle raises whatever it likes
+            raise InputError(f"{self.checkpoint_file} is damaged: start again with another --output") from None
+        lines = self._log_file.read_text().splitlines() if self._log_file.exists() else []
+        kept = [line for line in lines if whole_entry(line) and json.loads(line)["step"] <= state["step"]]
+        self.write_text("log.jsonl", "".join(line + "\n" for line in kept))
+        return state
+
+    def log(self, step: int, entry: dict[str, Any]) -> None:
+        """One line in `log.jsonl`; its numbers also go to TensorBoard."""
+        with self._log_file.open("a") as file:
+            file.write(json.dumps({"step": step, **entry}) + "\n")
+        if self._writer is None:
+            self._writer = SummaryWriter(str(self.path), purge_step=step)
+        for name, value in flat(entry).items():
+            if isinstance(value, int | float):
+                self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def whole_entry(line: str) -> bool:
+    """Whether a line of the log is complete; the last one may have been cut by a kill."""
+    try:
+        return "step" in json.loads(line)
+    except ValueError:
+        return False
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one, names joined by dots."""
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            result.update(flat(value, f"{prefix}{name}."))
+        else:
+            result[f"{prefix}{name}"] = value
+    return result

@@ -1,0 +1,169 @@
+"""Weights files: settings and tensors in one safetensors file, which can never run code; backbone weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from datasets.errors import InputError
+from detector.backbone import imagenet_network
+from detector.model import Detector, build_detector
+from detector.settings import Settings
+
+RELEASED = Path(__file__).parents[1] / "weights" / "upright-light.safetensors"
+
+
+def save_weights(path: str | Path, model: Detector, provenance: dict[str, Any], *, half: bool = False) -> None:
+    """Write a weights file, under a temporary name first.
+
+    Args:
+        path: of the file.
+        model: its settings and tensors are stored.
+        provenance: how it came about (command, data, figures), stored beside the settings.
+        half: store floating point tensors as float16, half the size.
+    """
+    path = Path(path)
+    tensors = {
+        name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
+        for name, value in model.state_dict().items()
+    }
+    settings = json.dumps({**json.loads(model.settings.to_json()), "provenance": provenance})
+    partial = path.with_name(f".{path.name}.partial")
+    save_file(tensors, partial, metadata={"settings": settings})
+    os.replace(partial, path)
+
+
+def read_metadata(path: str | Path) -> tuple[Settings, dict[str, Any]]:
+    """Settings and provenance of a weights file.
+
+    Raises:
+        InputError: the file is missing, cut off, no safetensors file, or none of Upright's.
+    """
+    return _read(Path(path))[1:]
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], Settings, dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise InputError(
+            f"the weights {path} do not exist: check the path, or train them with tools/train.py"
+        ) from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"the weights {path} cannot be read ({error}): fetch the file again") from None
+    if "settings" not in metadata:
+        raise InputError(f"{path} holds no settings of a detector: use a file that tools/train.py wrote")
+    try:
+        values = json.loads(metadata["settings"])
+        provenance = values.pop("provenance", {})
+        return tensors, Settings.from_dict(values), provenance
+    except (ValueError, TypeError, AttributeError):
+        raise InputError(f"the settings inside {path} are damaged: fetch the file again") from None
+
+
+def load_detector(path: str | Path | None = None, device: str | torch.device = "cpu") -> Detector:
+    """A detector ready for inference.
+
+    Args:
+        path: a weights file; the released weights by default.
+        device: where it is to run.
+
+    Raises:
+        InputError: the file cannot be used, or its tensors do not fit its settings.
+    """
+    path = RELEASED if path is None else Path(path)
+    tensors, settings, _ = _read(path)
+    model = build_detector(settings)
+    _fill(model, tensors, path)
+    return model.to(device).eval()
+
+
+def start_from(model: Detector, path: str | Path) -> None:
+    """Fill a detector with the tensors of a weights file, to train it on.
+
+    Raises:
+        InputError: the file cannot be used, or was trained with other settings that change the tensors.
+    """
+    _fill(model, _read(Path(path))[0], Path(path))
+
+
+def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    expected = model.state_dict()
+    wrong = sorted(expected.keys() ^ tensors.keys())
+    wrong += sorted(n for n in expected.keys() & tensors.keys() if expected[n].shape != tensors[n].shape)
+    if wrong:
+        raise InputError(
+            f"{path} does not fit the detector: {len(wrong)} tensors differ, the first is {wrong[0]}; "
+            "use weights of the same preset, transformers and transformation"
+        )
+    model.load_state_dict(tensors)
+
+
+def load_backbone(name: str, source: str) -> nn.Module:
+    """torchvision's classifier to take the backbone from.
+
+    Args:
+        name: "mobilenet_v2" or "resnet50".
+        source: "default" (torchvision's own download), "none" (random), or a .safetensors or .pth file with
+            torchvision's names; what a file lacks after the last feature layer is not needed.
+
+    Raises:
+        InputError: no network and no file, or a file that does not fit.
+    """
+    network = imagenet_network(name)
+    if source == "none":
+        return network
+    tensors = _download(name) if source == "default" else _read_tensors(Path(source))
+    classifier = ("classifier.", "fc.")
+    missing = [
+        key
+        for key, value in network.state_dict().items()
+        if not key.startswith(classifier)
+        and not key.endswith("num_batches_tracked")
+        and (key not in tensors or tensors[key].shape != value.shape)
+    ]
+    if missing:
+        raise InputError(
+            f"the backbone weights {source} do not fit {name}: {len(missing)} tensors are missing or of another "
+            f"shape, the first is {missing[0]}; pass a file with torchvision's names"
+        )
+    network.load_state_dict({k: v.float() for k, v in tensors.items() if not k.startswith(classifier)}, strict=False)
+    return network
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise InputError(f"the backbone weights {path} do not exist: check --backbone-weights")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle raises whatever it likes
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"the backbone weights {path} cannot be read ({reason}): pass a state dict") from None
+    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise InputError(f"the backbone weights {path} hold no state dict of tensors: save `model.state_dict()`")
+    return tensors
+
+
+def _download(name: str) -> dict[str, Tensor]:
+    from torchvision.models import get_model_weights
+
+    print(f"fetching torchvision's ImageNet weights of {name}", file=sys.stderr)
+    try:
+        return get_model_weights(name).DEFAULT.get_state_dict(progress=True)
+    except OSError as error:
+        raise InputError(
+            f"the ImageNet weights of {name} cannot be fetched ({error}): pass a file with --backbone-weights FILE, "
+            "or --backbone-weights none to start from random weights"
+        ) from None

@@ -1,0 +1,161 @@
+"""Train a detector.
+
+    python tools/train.py --dataset synthetic --epochs 2 --output runs/first
+    python tools/train.py --dataset coco --root ../shared/data/people \\
+        --annotations street_train.json voc_train.json coco_train.json --extra-synthetic 400 --output runs/people
+    python tools/train.py --dataset citypersons --root CITYPERSONS --preset resnet50 --device cuda --output runs/city
+    torchrun --nproc-per-node 2 tools/train.py --dataset synthetic --output runs/two
+
+A run that was stopped or killed goes on with the same command and --resume.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from datasets.registry import DATASETS, open_dataset
+from datasets.sample import PedestrianDataset
+from detector.settings import PRESETS
+from tools.command import add_setting_flags, chosen_settings, run
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = p.add_argument_group("data")
+    data.add_argument("--dataset", choices=DATASETS, default="synthetic")
+    data.add_argument("--root", help="folder of the data set (not for synthetic)")
+    data.add_argument("--annotations", nargs="+", help="coco: JSON files; caltech: original or new")
+    data.add_argument("--val-annotations", nargs="+", help="coco: JSON files to validate on (default: no validation)")
+    data.add_argument("--every", type=int, help="caltech: every how many frames (default 30; 3 is the usual 10x)")
+    data.add_argument("--riders", action="store_true", help="citypersons: riders count as people")
+    data.add_argument("--length", type=int, help="synthetic: pictures an epoch")
+    data.add_argument("--extra-synthetic", type=int, default=0, metavar="N", help="N synthetic pictures more an epoch")
+    data.add_argument("--min-height", type=float, default=12, help="people lower than this (pixels) are ignored")
+    data.add_argument("--workers", type=int, default=1, help="processes that load pictures")
+    model = p.add_argument_group("model")
+    model.add_argument("--preset", choices=PRESETS, default="light")
+    model.add_argument("--backbone-weights", default="default", metavar="{default,none,FILE}")
+    model.add_argument("--weights", help="start from this weights file")
+    add_setting_flags(model)
+    training = p.add_argument_group("training")
+    length = training.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=float, default=12)
+    length.add_argument("--max-steps", type=int)
+    training.add_argument("--batch-size", type=int, default=8, help="of all processes together")
+    training.add_argument("--optimizer", choices=("sgd", "adamw"), default="adamw")
+    training.add_argument("--learning-rate", type=float, help="default 0.0005 for adamw, 0.01 for sgd")
+    training.add_argument("--localisation-rate", type=float, default=0.2, help="of the learning rate")
+    training.add_argument("--backbone-rate", type=float, default=0.2, help="of the learning rate")
+    training.add_argument("--seed", type=int, default=0)
+    training.add_argument("--precision", choices=("float32", "bfloat16", "float16"), default="float32")
+    training.add_argument("--device", default="cpu")
+    training.add_argument("--validate-every", type=int, default=0, metavar="STEPS", help="default: at the end alone")
+    training.add_argument("--checkpoint-minutes", type=float, default=5)
+    training.add_argument("--log-every", type=int, default=20, metavar="STEPS")
+    training.add_argument("--output", required=True, metavar="RUN", help="folder of the run")
+    training.add_argument("--resume", action="store_true", help="go on with the run in --output, if there is one")
+    return p
+
+
+def main() -> None:
+    arguments = parser().parse_args()
+    settings = chosen_settings(arguments)
+    parts = training_parts(arguments)
+    validation = validation_set(arguments)
+
+    # Imported late, so that `--help` and bad arguments are answered at once.
+    from datasets.augmentation import Augmentation
+    from datasets.batches import TrainingBatches, TrainingPictures
+    from detector.model import build_detector
+    from detector.run_directory import RunDirectory
+    from detector.training import LEARNING_RATES, Processes, TrainingOptions, TrainingPace, train
+    from detector.weights import load_backbone, start_from
+
+    crop = (settings.crop_height, settings.crop_width)
+    pictures = TrainingPictures(parts, Augmentation(settings.min_size, crop, arguments.min_height), arguments.seed)
+    batches = TrainingBatches(pictures.portrait(), arguments.batch_size, arguments.seed)
+    options = TrainingOptions(
+        steps=arguments.max_steps or max(1, round(arguments.epochs * batches.steps_an_epoch)),
+        batch_size=arguments.batch_size,
+        optimizer=arguments.optimizer,
+        learning_rate=arguments.learning_rate or LEARNING_RATES[arguments.optimizer],
+        localisation_rate=arguments.localisation_rate,
+        backbone_rate=arguments.backbone_rate,
+        precision=arguments.precision,
+        seed=arguments.seed,
+    )
+    pace = TrainingPace(
+        workers=arguments.workers,
+        device=arguments.device,
+        log_every=arguments.log_every,
+        checkpoint_minutes=arguments.checkpoint_minutes,
+        validate_every=arguments.validate_every,
+    )
+    processes = Processes.joined(arguments.device)
+    directory = None
+    if processes.rank == 0:
+        data = {
+            name: getattr(arguments, name)
+            for name in ("dataset", "root", "annotations", "every", "riders", "length", "extra_synthetic", "min_height")
+        }
+        start = {"weights": arguments.weights, "backbone_weights": arguments.backbone_weights}
+        everything = {"detector": asdict(settings), "training": asdict(options), "data": data, "start": start}
+        directory = RunDirectory(arguments.output, everything, resume=arguments.resume)
+
+    source = "none" if arguments.weights else arguments.backbone_weights
+    model = build_detector(settings, load_backbone(settings.backbone, source))
+    if arguments.weights:
+        start_from(model, arguments.weights)
+    model.to(arguments.device).train()
+    validate = partial(figures, dataset=validation, device=arguments.device) if validation is not None else None
+    provenance = {"command": shlex.join(["python", *sys.argv]), "pictures": len(pictures)}
+    train(model, pictures, options, pace, directory, processes, validate, provenance)
+
+
+def training_parts(arguments: argparse.Namespace) -> list[PedestrianDataset]:
+    chosen = open_dataset(
+        arguments.dataset,
+        arguments.root,
+        "train",
+        annotations=arguments.annotations,
+        length=arguments.length,
+        every=arguments.every,
+        riders=arguments.riders,
+        seed=arguments.seed,
+    )
+    if not arguments.extra_synthetic:
+        return [chosen]
+    return [chosen, open_dataset("synthetic", split="train", length=arguments.extra_synthetic, seed=arguments.seed)]
+
+
+def validation_set(arguments: argparse.Namespace) -> PedestrianDataset | None:
+    if arguments.dataset == "synthetic":
+        return open_dataset("synthetic", split="val", seed=arguments.seed)
+    if arguments.dataset == "coco":
+        if not arguments.val_annotations:
+            return None
+        return open_dataset("coco", arguments.root, annotations=arguments.val_annotations)
+    return open_dataset(
+        arguments.dataset, arguments.root, "val", annotations=arguments.annotations, every=arguments.every
+    )
+
+
+def figures(model: Any, dataset: PedestrianDataset, device: str) -> dict[str, float | None]:
+    """Miss rate (Reasonable) and COCO AP of the model; the score is what is left of the miss rate."""
+    from detector.evaluation import evaluate
+    from detector.evaluation.coco import coco_ap
+    from detector.inference import detect_dataset
+
+    detections = detect_dataset(model, dataset, device=device)
+    reasonable = evaluate(dataset.annotations, detections).subsets["Reasonable"].lamr
+    ap = coco_ap(dataset.annotations, detections)
+    return {"lamr_reasonable": reasonable, "AP": ap["AP"], "AP50": ap["AP50"], "score": ap["AP50"]}
+
+
+if __name__ == "__main__":
+    run(main)
