@@ -150,7 +150,10 @@ class CocoPedestrians:
         over = (((start < 0) | (end > size + 0.5)) & (size > 0)).any(axis=1).sum()
         if over:
             names = ", ".join(str(file) for file in files)
-            print(f"warning: {over} boxes reach beyond their picture and are clipped in training: {names}", file=sys.stderr)
+            print(
+                f"warning: {over} boxes reach beyond their picture and are clipped in training: {names}",
+                file=sys.stderr,
+            )
 
     def __len__(self) -> int:
         return len(self.annotations.image_ids)
