@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"set(\d\d)_V(\d\d\d)_I(\d{5,})")
 _ROW = "frame, x, y, width, height, score"
-
-log = logging.getLogger(__name__)
 
 
 def caltech_frames(annotations: Annotations) -> list[tuple[int, int, int]] | None:
@@ -76,12 +74,12 @@ def read_caltech_results(folder: Path, annotations: Annotations) -> tuple[np.nda
         rows.append(row[row >= 0])
     table, row = np.concatenate(tables), np.concatenate(rows)
     if not read:
-        log.warning("warning: %s: no setNN/VNNN.txt of the evaluated videos; nothing counts as found", folder)
+        print(f"warning: {folder}: no setNN/VNNN.txt of the evaluated videos; nothing counts as found", file=sys.stderr)
     elif seen and not len(row):
-        log.warning(
-            "warning: %s: none of the %d rows is of an evaluated frame; frames are counted from 1 (30, 60, ...)",
-            folder,
-            seen,
+        print(
+            f"warning: {folder}: none of the {seen} rows is of an evaluated frame; "
+            "frames are counted from 1 (30, 60, ...)",
+            file=sys.stderr,
         )
     return row, table[:, 1:5], table[:, 5]
 

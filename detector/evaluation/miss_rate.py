@@ -128,9 +128,9 @@ def evaluate(
     rules = find_protocol(protocol)
     chosen = rules.choose(subsets)
     start = time.perf_counter()
-    world = World.of(annotations, detections, rules, detections_aspect)
-    cases = [(subset, world.truths.evaluated(rules, subset)) for subset in chosen.values()]
-    figures = world.figures(cases)
+    comparison = Comparison.of(annotations, detections, rules, detections_aspect)
+    cases = [(subset, comparison.truths.evaluated(rules, subset)) for subset in chosen.values()]
+    figures = comparison.figures(cases)
     seconds = time.perf_counter() - start
     return Result(rules.name, len(annotations.image_ids), seconds, dict(zip(chosen, figures, strict=True)))
 
@@ -153,8 +153,8 @@ def picture_order(annotations: Annotations, protocol: Protocol) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class World:
-    """Ground truths and detections of a data set, sorted for matching, before any subset is chosen.
+class Comparison:
+    """Detections beside the ground truths of a data set, sorted for matching, before any subset is chosen.
 
     Attributes:
         protocol: the rules.
@@ -181,7 +181,7 @@ class World:
         detections: Detections,
         protocol: Protocol,
         detections_aspect: float | None = None,
-    ) -> World:
+    ) -> Comparison:
         """Sort, reshape and cut as the protocol says; arguments as in `evaluate`."""
         position = picture_order(annotations, protocol)
         image = position[detections.image_index]

@@ -39,6 +39,7 @@ class Protocol:
     Attributes:
         name: as the command line calls it.
         subsets: by name, in the order of the table.
+        main: those of the benchmark's own tables, which are plotted where nothing else is asked for.
         reference_points: false positives per image at which the miss rate is read.
         final_recall_before_first_point: below its first false positive rate the curve reads its last value, as
             CityPersons' program does by an index of -1; otherwise it reads a recall of 0.
@@ -52,6 +53,7 @@ class Protocol:
 
     name: str
     subsets: dict[str, Subset]
+    main: tuple[str, ...]
     reference_points: tuple[float, ...]
     final_recall_before_first_point: bool = False
     detections_per_image: int | None = None
@@ -85,6 +87,7 @@ CITYPERSONS = Protocol(
         "Partial": Subset((50, _TALL), (0.65, 0.9)),
         "Heavy_0_65": Subset((50, _TALL), (0, 0.65)),
     },
+    main=("Reasonable", "Small", "Heavy", "All"),
     reference_points=(0.01, 0.0178, 0.0316, 0.0562, 0.1, 0.1778, 0.3162, 0.5623, 1.0),
     final_recall_before_first_point=True,
     detections_per_image=1000,
@@ -110,6 +113,17 @@ CALTECH = Protocol(
         "Expand=125": Subset((50, inf), (0.65, inf), expansion=1.25),
         "Expand=150": Subset((50, inf), (0.65, inf), expansion=1.5),
     },
+    main=(
+        "Reasonable",
+        "All",
+        "Scale=large",
+        "Scale=near",
+        "Scale=medium",
+        "Scale=far",
+        "Occ=none",
+        "Occ=partial",
+        "Occ=heavy",
+    ),
     reference_points=tuple(10.0 ** (-2 + quarter / 4) for quarter in range(9)),
     detections_aspect=0.41,
     labels=(frozenset({"person"}), frozenset({"people", "person?", "ignore"})),

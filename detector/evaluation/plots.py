@@ -1,0 +1,111 @@
+"""The benchmark's familiar picture: miss rate against false positives per image, both logarithmic."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from datasets.errors import InputError
+from detector.evaluation.miss_rate import Result, SubsetResult
+from detector.evaluation.protocols import PROTOCOLS
+
+# As in the benchmarks' own plots.
+_FPPI_LIMITS = (1e-3, 1e1)
+_MISS_RATE_LIMITS = (0.02, 1.0)
+_MISS_RATE_TICKS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.64, 0.8, 1.0)
+_COLUMNS = 3
+
+
+def plot_curves(path: str | os.PathLike, results: Mapping[str, Result], *, title: str = "") -> None:
+    """Draw the curves of one or several detectors, one panel a subset, into a picture file.
+
+    Args:
+        path: the file; its ending chooses the format (.png, .pdf, .svg ...). It is replaced whole or not at all.
+        results: by the detector's name, all of one protocol and the same subsets. Of a result that holds all of
+            the protocol's subsets, its main ones are drawn.
+        title: above the panels.
+
+    Raises:
+        InputError: matplotlib cannot write that format.
+    """
+    # Without pyplot: no window system, nothing global.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    path = Path(path)
+    names = _subsets(next(iter(results.values())))
+    columns = min(_COLUMNS, len(names)) if len(names) != 4 else 2
+    rows = math.ceil(len(names) / columns)
+    figure = Figure(figsize=(5.2 * columns, 4.4 * rows + 0.4), layout="constrained", dpi=110)
+    canvas = FigureCanvasAgg(figure)
+    formats = canvas.get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in formats:
+        raise InputError(f"{path}: no picture format; end the name in one of .{', .'.join(sorted(formats))}")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    colours = {name: f"C{index % 10}" for index, name in enumerate(results)}
+    for panel, subset in zip(panels, names, strict=False):
+        _draw_panel(panel, subset, {name: result.subsets[subset] for name, result in results.items()}, colours)
+    for panel in panels[len(names) :]:
+        panel.set_axis_off()
+    if title:
+        figure.suptitle(title, fontsize=12)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        figure.savefig(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _subsets(result: Result) -> list[str]:
+    protocol = PROTOCOLS[result.protocol]
+    return list(protocol.main if set(result.subsets) == set(protocol.subsets) else result.subsets)
+
+
+def _draw_panel(panel, subset: str, results: dict[str, SubsetResult], colours: dict[str, str]) -> None:
+    # Best first, as the benchmarks' legends have it; those without a figure last.
+    ranked = sorted(results.items(), key=lambda item: (math.isnan(item[1].lamr), item[1].lamr))
+    for name, result in ranked:
+        label = f"n/a {name}" if math.isnan(result.lamr) else f"{result.lamr:.2%} {name}"
+        fppi, miss_rate = _steps(result)
+        panel.plot(fppi, miss_rate, color=colours[name], linewidth=1.8, label=label)
+        if len(fppi):
+            # Beyond its last detection a curve is read there, though it has nothing more to draw.
+            beyond = dict(color=colours[name], linewidth=1.2, linestyle=":")
+            panel.plot((fppi[-1], max(fppi[-1], _FPPI_LIMITS[1])), (miss_rate[-1], miss_rate[-1]), **beyond)
+    count = next(iter(results.values())).ground_truths
+    panel.set_title(f"{subset}  ({count} people)", fontsize=11)
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    panel.set_xlim(*_FPPI_LIMITS)
+    panel.set_ylim(*_MISS_RATE_LIMITS)
+    panel.set_yticks(_MISS_RATE_TICKS, [f"{tick:g}" for tick in _MISS_RATE_TICKS])
+    panel.set_yticks([], minor=True)
+    panel.axvspan(1e-2, 1e0, color="0.95", zorder=0)  # where the miss rate is averaged
+    panel.grid(color="0.85", linewidth=0.6)
+    panel.set_axisbelow(True)
+    panel.set_xlabel("false positives per image")
+    panel.set_ylabel("miss rate")
+    panel.legend(loc="lower left", fontsize=8, framealpha=0.9, title="log-average miss rate", title_fontsize=8)
+
+
+def _steps(result: SubsetResult) -> tuple[np.ndarray, np.ndarray]:
+    """The curve as it is read: a step at each false positive; it starts at a miss rate of 1 on the left."""
+    if result.curve is None:
+        return np.zeros(0), np.zeros(0)
+    fppi, miss_rate = result.curve.fppi, result.curve.miss_rate
+    # Of the points at one false positive rate only the last is ever read.
+    last = np.flatnonzero(np.append(np.diff(fppi) > 0, True)) if len(fppi) else np.zeros(0, int)
+    fppi, miss_rate = fppi[last], miss_rate[last]
+    left = fppi <= _FPPI_LIMITS[0]
+    start = miss_rate[left][-1] if left.any() else 1.0
+    fppi, miss_rate = fppi[~left], miss_rate[~left]
+    x = np.concatenate([[_FPPI_LIMITS[0]], np.repeat(fppi, 2)])
+    y = np.concatenate([[start], np.repeat(np.concatenate([[start], miss_rate]), 2)[1:-1]])
+    # A miss rate of 0 has no place on the scale: it lies on its lower edge.
+    return x, np.maximum(y, _MISS_RATE_LIMITS[0])

@@ -1,0 +1,255 @@
+"""Log-average miss rate, COCO AP, and miss rate by pose: of a model, or of files of detections.
+
+    # the released weights on a data set
+    python tools/evaluate.py --dataset synthetic
+    python tools/evaluate.py --dataset coco --root ../shared/data/people --annotations coco_val.json
+
+    # detections against a data set; Caltech needs no pictures for this, only annotations/
+    python tools/evaluate.py --dataset caltech --root CALTECH --detections CALTECH/res
+
+    # two files, without any model or data set
+    python tools/evaluate.py --ground-truth ../shared/data/citypersons/val_gt.json --detections detections.json
+
+    # several detectors in one picture, and a sheet of the worst mistakes of each
+    python tools/evaluate.py --ground-truth val_gt.json --detections ours=a.json plain=b.json --plot curves.png
+    python tools/evaluate.py --dataset synthetic --worst 24 worst.png
+
+docs/protocols.md tells what each subset counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.coco import read_annotations
+from datasets.errors import InputError
+from datasets.pictures import read_picture
+from datasets.registry import DATASETS, open_dataset
+from datasets.sample import Annotations, PedestrianDataset
+from detector.evaluation import Detections, Result, evaluate, read_detections, write_detections
+from detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
+from detector.evaluation.caltech_results import write_caltech_detections
+from detector.evaluation.coco import coco_ap
+from detector.evaluation.protocols import PROTOCOLS
+from tools.command import run
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    truth = p.add_argument_group("ground truth")
+    which = truth.add_mutually_exclusive_group(required=True)
+    which.add_argument("--dataset", choices=DATASETS)
+    which.add_argument("--ground-truth", metavar="JSON", help="COCO- or CityPersons-style file, boxes as they stand")
+    truth.add_argument("--root", help="folder of the data set (not for synthetic)")
+    truth.add_argument("--annotations", nargs="+", help="coco: JSON files; caltech: original or new; citypersons: file")
+    truth.add_argument("--split", choices=("train", "val", "test"), help="default: test for caltech, otherwise val")
+    truth.add_argument("--length", type=int, help="synthetic: number of pictures")
+    found = p.add_argument_group("detections (of the released weights where neither is given)")
+    found.add_argument(
+        "--detections",
+        nargs="+",
+        metavar="[NAME=]PATH",
+        help="JSON of detections or folder of setNN/VNNN.txt; several with names of their own are compared",
+    )
+    found.add_argument("--weights", metavar="FILE", help="of the model; default: the released ones")
+    found.add_argument("--device", default="cpu", help="of the model (default cpu)")
+    found.add_argument("--workers", type=int, default=1, help="threads that load pictures (default 1)")
+    found.add_argument(
+        "--save-detections", metavar="OUT", help="keep what the model finds: a .json, or a folder of setNN/VNNN.txt"
+    )
+    rules = p.add_argument_group("rules")
+    rules.add_argument("--protocol", choices=PROTOCOLS, help="default: caltech for caltech, otherwise citypersons")
+    rules.add_argument(
+        "--detections-aspect",
+        choices=("0.41", "none"),
+        help="give detections this width over height before matching (default: 0.41 for caltech, else none)",
+    )
+    rules.add_argument("--subsets", nargs="+", metavar="NAME", help="default: all of the protocol")
+    output = p.add_argument_group("output")
+    output.add_argument("--json", metavar="FILE", help="all figures; of several detections an object by name")
+    output.add_argument("--plot", metavar="FILE", help="curves, one panel a subset (.png, .pdf, .svg)")
+    output.add_argument(
+        "--worst", nargs=2, metavar=("N", "FILE"), help="sheet of the N costliest false positives and misses"
+    )
+    return p
+
+
+def main() -> None:
+    options = parser().parse_args()
+    _refuse_contradictions(options)
+    dataset, annotations = _ground_truth(options)
+    protocol = options.protocol or ("caltech" if options.dataset == "caltech" else "citypersons")
+    aspect = {"0.41": 0.41, "none": 0.0, None: None}[options.detections_aspect]
+    PROTOCOLS[protocol].choose(options.subsets)
+
+    results, objects = {}, {}
+    detectors = _detectors(options, dataset, annotations)
+    for name, detections in detectors.items():
+        result = evaluate(annotations, detections, protocol, detections_aspect=aspect, subsets=options.subsets)
+        results[name] = result
+        objects[name] = result.to_json() | {
+            "coco": coco_ap(annotations, detections),
+            "poses": miss_rate_by_pose(annotations, detections, protocol),
+            "leans": miss_rate_by_lean(annotations, detections, protocol),
+        }
+        if len(detectors) > 1:
+            print(f"== {name}")
+        print_tables(objects[name])
+        _warn(name, detections, result)
+
+    if options.json:
+        _write_json(Path(options.json), objects if len(objects) > 1 else next(iter(objects.values())))
+    if options.plot:
+        from detector.evaluation.plots import plot_curves
+
+        plot_curves(options.plot, results, title=f"{_title(options)}, protocol {protocol}")
+    if options.worst:
+        _draw_worst(options, dataset, annotations, detectors, protocol)
+
+
+def _refuse_contradictions(options: argparse.Namespace) -> None:
+    if options.ground_truth and not options.detections:
+        raise InputError("--ground-truth holds no pictures to run a model on: add --detections FILE")
+    if options.detections:
+        for name in ("weights", "save_detections"):
+            if getattr(options, name):
+                raise InputError(f"--{name.replace('_', '-')} belongs to a model: leave it out beside --detections")
+    if options.worst and not (options.worst[0].isdigit() and int(options.worst[0])):
+        raise InputError(f"--worst {options.worst[0]}: the first value is how many, a whole number from 1")
+
+
+def _ground_truth(options: argparse.Namespace) -> tuple[PedestrianDataset | None, Annotations]:
+    if options.ground_truth:
+        return None, read_annotations(options.ground_truth)
+    split = options.split or ("test" if options.dataset == "caltech" else "val")
+    dataset = open_dataset(options.dataset, options.root, split, annotations=options.annotations, length=options.length)
+    return dataset, dataset.annotations
+
+
+def _detectors(
+    options: argparse.Namespace, dataset: PedestrianDataset | None, annotations: Annotations
+) -> dict[str, Detections]:
+    """Detections by the detector's name."""
+    if options.detections:
+        paths = dict(_name_and_path(text) for text in options.detections)
+        if len(paths) < len(options.detections):
+            raise InputError("two --detections have the same name: give each a NAME=PATH of its own")
+        return {name: read_detections(path, annotations) for name, path in paths.items()}
+    # Only here, so that evaluating files needs no torch.
+    from detector.inference import detect_dataset
+    from detector.weights import RELEASED, load_detector
+
+    weights = options.weights or str(RELEASED)
+    model = load_detector(weights, options.device)
+    detections = detect_dataset(model, dataset, device=options.device, workers=options.workers)
+    if options.save_detections:
+        if options.save_detections.lower().endswith(".json"):
+            settings = {"weights": weights, "dataset": options.dataset, "split": options.split}
+            write_detections(options.save_detections, annotations, detections, settings)
+        else:
+            write_caltech_detections(options.save_detections, annotations, detections)
+    return {Path(weights).stem: detections}
+
+
+def _name_and_path(text: str) -> tuple[str, str]:
+    name, separator, path = text.partition("=")
+    if separator and name and not os.path.exists(text):
+        return name, path
+    return Path(text).stem, text
+
+
+def print_tables(figures: dict[str, Any]) -> None:
+    """Print the object that `--json` writes, for people: percentages, n/a where there is no figure."""
+    print(f"{figures['protocol']}: {figures['images']} pictures, {figures['seconds'] * 1e3:.1f} ms")
+    print(f"{'subset':<14}{'miss rate':>11}{'corrected':>11}{'people':>9}{'detections':>12}")
+    for name, subset in figures["subsets"].items():
+        same = subset["lamr"] == subset["lamr_corrected"]
+        corrected = "" if same else _percent(subset["lamr_corrected"])
+        print(
+            f"{name:<14}{_percent(subset['lamr']):>11}{corrected:>11}"
+            f"{subset['ground_truths']:>9}{subset['detections']:>12}"
+        )
+    for title in ("poses", "leans"):
+        if figures[title]:
+            print(f"\n{title:<18}{'miss rate':>11}{'people':>9}")
+            for name, group in figures[title].items():
+                print(f"{name:<18}{_percent(group['lamr']):>11}{group['ground_truths']:>9}")
+    coco = figures["coco"]
+    shown = ("AP", "AP50", "AP75", "AR100")
+    print("\nCOCO  " + "  ".join(f"{key} {'n/a' if coco[key] is None else f'{coco[key]:.3f}'}" for key in shown))
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.2%}"
+
+
+def _warn(name: str, detections: Detections, result: Result) -> None:
+    if not len(detections):
+        print(f"warning: {name}: no detections at all, so every miss rate is 100 %", file=sys.stderr)
+    differ = [key for key, subset in result.subsets.items() if subset.lamr_corrected != subset.lamr == subset.lamr]
+    if differ:
+        print(
+            f"warning: {name}: the published program reads the final recall before the curve's first point, which "
+            f"changes {', '.join(differ)}; 'corrected' reads a recall of 0 there",
+            file=sys.stderr,
+        )
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _title(options: argparse.Namespace) -> str:
+    return Path(options.ground_truth).name if options.ground_truth else options.dataset
+
+
+def _draw_worst(
+    options: argparse.Namespace,
+    dataset: PedestrianDataset | None,
+    annotations: Annotations,
+    detectors: dict[str, Detections],
+    protocol: str,
+) -> None:
+    from detector.evaluation.worst import draw_worst
+
+    count, path = int(options.worst[0]), Path(options.worst[1])
+    for name, detections in detectors.items():
+        target = path if len(detectors) == 1 else path.with_name(f"{path.stem}_{name}{path.suffix}")
+        draw_worst(
+            target, annotations, detections, count, picture=_pictures(options, dataset, annotations), protocol=protocol
+        )
+
+
+def _pictures(
+    options: argparse.Namespace, dataset: PedestrianDataset | None, annotations: Annotations
+) -> Callable[[int], np.ndarray | None]:
+    """Picture by row, or None where only annotations are there."""
+
+    def picture(row: int) -> np.ndarray | None:
+        try:
+            if dataset is not None:
+                return dataset[row].image
+            path = Path(options.ground_truth).parent / annotations.file_names[row]
+            return read_picture(path) if path.is_file() else None
+        except InputError:
+            return None
+
+    return picture
+
+
+if __name__ == "__main__":
+    run(main)
