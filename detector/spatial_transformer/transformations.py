@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 # Far off any map, and small enough that its pixel index fits an int32 on maps of 10^5 pixels a side.
 FARTHEST = 1e4
+# The least absolute value of a denominator of `Projective`.
+SMALLEST = 1e-4
 
 # How far `bounded` lets theta leave its prior.
 # Half to twice the size: beyond that a bin is no longer about the two pixels its level was chosen for.
@@ -22,6 +25,8 @@ SHEAR = 1.5
 # A quarter of the region's side. Near the edge less: the middle of the grid never leaves |x|, |y| <= CENTRE.
 SHIFT = 0.5
 CENTRE = 0.95
+# Keeps denominators in 0.2 .. 1.8 on the whole target square: no horizon, and at most five times the size.
+PERSPECTIVE = 0.4
 
 
 class Transformation(nn.Module, ABC):
@@ -110,7 +115,7 @@ class Affine(Transformation):
 
     def warp(self, theta: Tensor, xy: Tensor) -> Tensor:
         theta, xy = at_least_float32(theta, xy)
-        matrix = theta.clamp(-FARTHEST, FARTHEST).reshape(-1, 1, 2, 3)
+        matrix = theta.clamp(-FARTHEST, FARTHEST).unflatten(-1, (1, 2, 3))
         points = torch.addcmul(matrix[..., 2], matrix[..., 0], xy[:, :1])
         return torch.addcmul(points, matrix[..., 1], xy[:, 1:]).clamp(-FARTHEST, FARTHEST)
 
@@ -119,7 +124,7 @@ class Affine(Transformation):
 
     def limits(self, prior: Tensor) -> Tensor:
         shape = prior.new_tensor([LOG_SCALE, LOG_SCALE, ROTATION, SHEAR]).expand(*prior.shape[:-1], 4)
-        return torch.cat([shape, shift_limits(prior[..., 2::3])], dim=-1)
+        return torch.cat([shape, shift_limits(prior[..., 2:6:3])], dim=-1)
 
     def displaced(self, prior: Tensor, offset: Tensor) -> Tensor:
         """Offsets: log-scale x, log-scale y, rotation in radians, shear x, shift x, shift y.
@@ -143,6 +148,116 @@ class Affine(Transformation):
             ],
             dim=-1,
         )
+
+
+class Projective(Transformation):
+    """Homographies: theta is the 3 x 3 matrix row-major without its last entry, which is 1."""
+
+    num_params = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.affine = Affine()
+
+    def warp(self, theta: Tensor, xy: Tensor) -> Tensor:
+        """As the base class; a denominator nearer to zero than 1e-4 is moved there, with no gradient."""
+        theta, xy = at_least_float32(theta, xy)
+        theta = theta.clamp(-FARTHEST, FARTHEST)[:, None, :]
+        x, y = xy[:, :1], xy[:, 1:]
+        points = theta[..., 2:6:3] + theta[..., 0:6:3] * x + theta[..., 1:6:3] * y
+        denominator = theta[..., 6:7] * x + theta[..., 7:] * y + 1
+        nearest = torch.where(denominator < 0, -SMALLEST, SMALLEST).to(denominator.dtype)
+        denominator = torch.where(denominator.abs() < SMALLEST, nearest, denominator)
+        return (points / denominator).clamp(-FARTHEST, FARTHEST)
+
+    def window(self, scale_x: float, scale_y: float, x: float, y: float) -> Tensor:
+        return torch.cat([self.affine.window(scale_x, scale_y, x, y), torch.zeros(2)])
+
+    def limits(self, prior: Tensor) -> Tensor:
+        return torch.cat([self.affine.limits(prior), torch.full_like(prior[..., 6:], PERSPECTIVE)], dim=-1)
+
+    def displaced(self, prior: Tensor, offset: Tensor) -> Tensor:
+        """Offsets: as `Affine`, then those of the two perspective entries, which are added."""
+        affine = self.affine.displaced(prior, offset)
+        perspective = (prior[..., 6:] + offset[..., 6:]).expand(*affine.shape[:-1], 2)
+        return torch.cat([affine, perspective], dim=-1)
+
+
+class ThinPlateSpline(Transformation):
+    """Thin plate splines through a 4 x 4 grid of control points that spans [-1, 1] squared (Bookstein 1989).
+
+    Theta holds the source positions (x, y) of the control points, row by row, x first. The kernel is r^2 log r and
+    the interpolation exact. As the targets are fixed, the system is solved once; a warp is then one product of the
+    (N, 16) weights of the target points with theta, all in float64, which neither autocast nor TF32 rounds.
+    """
+
+    num_params = 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        solution = solve_spline(control_points())
+        self.register_buffer("controls", control_points(), persistent=False)
+        self.register_buffer("solution", solution, persistent=False)
+        self.reach = self.weights(torch.zeros(1, 2, device="cpu")).abs().sum().item()
+
+    def weights(self, xy: Tensor) -> Tensor:
+        """Share (N, 16) of each control point in the source of the target points xy (N, 2); rows sum to 1."""
+        xy = xy.to(self.controls.dtype)
+        kernel = radial((xy[:, None] - self.controls).square().sum(-1))
+        with torch.autocast(xy.device.type, enabled=False):
+            return torch.cat([kernel, torch.ones_like(xy[:, :1]), xy], dim=1) @ self.solution
+
+    def warp(self, theta: Tensor, xy: Tensor) -> Tensor:
+        theta, xy = at_least_float32(theta, xy)
+        weights = self.weights(xy)
+        controls = theta.clamp(-FARTHEST, FARTHEST).unflatten(-1, (16, 2)).to(weights.dtype)
+        with torch.autocast(theta.device.type, enabled=False):
+            points = torch.matmul(weights, controls)
+        return points.to(theta.dtype).clamp(-FARTHEST, FARTHEST)
+
+    def window(self, scale_x: float, scale_y: float, x: float, y: float) -> Tensor:
+        scale, centre = torch.tensor([scale_x, scale_y]), torch.tensor([x, y])
+        return (control_points().float() * scale + centre).flatten()
+
+    def limits(self, prior: Tensor) -> Tensor:
+        """Less than `SHIFT` by so much that no choice of all 16 shifts moves the middle out of the region."""
+        centre = prior.unflatten(-1, (16, 2)).mean(-2)
+        limit = torch.minimum((CENTRE - centre.abs()) / self.reach, prior.new_tensor(SHIFT)).clamp(min=0.05)
+        return limit.repeat(*[1] * (limit.dim() - 1), 16)
+
+    def displaced(self, prior: Tensor, offset: Tensor) -> Tensor:
+        """Offsets: shifts (x, y) of the control points."""
+        return prior + offset
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ThinPlateSpline:
+        """Follows the device that `.to(...)` names, but not the type: the spline stays solved in float64."""
+        device = fn(torch.empty(0, device=self.controls.device)).device
+        dtype = torch.float32 if device.type == "mps" else torch.float64
+        self.controls = control_points().to(device, dtype)
+        self.solution = solve_spline(control_points()).to(device, dtype)
+        return self
+
+
+def control_points() -> Tensor:
+    """The 4 x 4 grid of targets (16, 2), float64, row by row, x first, from -1 to 1."""
+    line = torch.linspace(-1, 1, 4, dtype=torch.float64, device="cpu")
+    return torch.stack([line.repeat(4), line.repeat_interleave(4)], dim=-1)
+
+
+def radial(squared: Tensor) -> Tensor:
+    """The kernel r^2 log r of squared distances, 0 and with gradient 0 at 0."""
+    return squared * squared.clamp(min=torch.finfo(squared.dtype).tiny).log() / 2
+
+
+def solve_spline(controls: Tensor) -> Tensor:
+    """Coefficients of the kernels, of 1, x and y (K + 3, K) of the K splines that are 1 at one control point each."""
+    count = len(controls)
+    system = controls.new_zeros(count + 3, count + 3)
+    system[:count, :count] = radial((controls[:, None] - controls).square().sum(-1))
+    system[:count, count] = system[count, :count] = 1
+    system[:count, count + 1 :] = controls
+    system[count + 1 :, :count] = controls.T
+    return torch.linalg.inv(system)[:, :count]
 
 
 def at_least_float32(theta: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
