@@ -1,21 +1,25 @@
-"""From pictures to detections: a model over a data set, decoding ahead of it in threads."""
+"""From pictures to detections: decoding ahead of the model, drawing and writing behind it, each in its thread."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import TypeVar
+from itertools import islice, repeat, takewhile
+from time import perf_counter
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from datasets.errors import InputError
 from datasets.sample import PedestrianDataset
 from detector.evaluation.detections import Detections
+from detector.video import Frame, Source, read_frames
 
 T = TypeVar("T")
 
@@ -44,6 +48,22 @@ def ahead(calls: Iterable[Callable[[], T]], *, workers: int = 1, depth: int = 4)
         pool.shutdown(cancel_futures=True)
 
 
+def choose_device(name: str | None = None) -> torch.device:
+    """A device by its name; by default a GPU where there is one.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError):  # torch without CUDA asserts
+        raise InputError(f"the device {name} cannot be used here: try cpu, or cuda with a GPU and its driver") from None
+    return device
+
+
 def detect_pictures(
     model: torch.nn.Module, images: Sequence[np.ndarray], device: torch.device | str = "cpu"
 ) -> list[dict[str, torch.Tensor]]:
@@ -62,9 +82,9 @@ def detect_pictures(
         return [{key: value.cpu() for key, value in output.items()} for output in model(tensors)]
 
 
-def boxes_xywh(boxes: torch.Tensor) -> np.ndarray:
+def boxes_xywh(boxes: np.ndarray) -> np.ndarray:
     """float64 x y width height (n, 4) of boxes x1 y1 x2 y2 (n, 4)."""
-    corners = boxes.numpy().astype(np.float64).reshape(-1, 4)
+    corners = boxes.astype(np.float64).reshape(-1, 4)
     corners[:, 2:] -= corners[:, :2]
     return corners
 
@@ -103,11 +123,11 @@ def detect_dataset(
     try:
         with (
             closing(ahead(loads, workers=workers, depth=workers + 2 * batch_size)) as images,
-            tqdm(total=len(dataset), desc="detecting", disable=not progress, leave=False) as bar,
+            tqdm(total=len(dataset), desc="detecting", disable=None if progress else True, leave=False) as bar,
         ):
             while batch := list(islice(images, batch_size)):
                 for output in detect_pictures(model, batch, device):
-                    boxes.append(boxes_xywh(output["boxes"]))
+                    boxes.append(boxes_xywh(output["boxes"].numpy()))
                     scores.append(output["scores"].numpy().astype(np.float64))
                     counts.append(len(scores[-1]))
                 bar.update(len(batch))
@@ -118,3 +138,181 @@ def detect_dataset(
         boxes=np.concatenate(boxes),
         scores=np.concatenate(scores),
     )
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What was found in a frame, in falling order of the score.
+
+    Attributes:
+        boxes: float64 (n, 4), x1 y1 x2 y2 in pixels.
+        scores: float64 (n,).
+        proposals: float64 (n, 4), the regions that the transformers read, and
+        theta: (n, N, P); both None unless the model returns them.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    proposals: np.ndarray | None = None
+    theta: torch.Tensor | None = None
+
+    @classmethod
+    def of(cls, output: dict[str, torch.Tensor]) -> Detected:
+        """From the model's output for one picture."""
+        proposals = output["proposals"].numpy().astype(np.float64) if "proposals" in output else None
+        boxes, scores = (output[key].numpy().astype(np.float64) for key in ("boxes", "scores"))
+        return cls(boxes, scores, proposals, output.get("theta"))
+
+    def above(self, threshold: float) -> Detected:
+        """Those with a score of at least `threshold`."""
+        return self.take(np.flatnonzero(self.scores >= threshold))
+
+    def take(self, rows: np.ndarray) -> Detected:
+        """Some of them, in the order of `rows`, int (m,)."""
+        return Detected(
+            self.boxes[rows],
+            self.scores[rows],
+            None if self.proposals is None else self.proposals[rows],
+            None if self.theta is None else self.theta[torch.from_numpy(rows)],
+        )
+
+
+@dataclass
+class Timing:
+    """Frames, and the seconds that each stage worked on them; the stages run at the same time."""
+
+    frames: int = 0
+    decoding: float = 0.0
+    model: float = 0.0
+    drawing: float = 0.0
+    wall: float = 0.0
+
+    def summary(self) -> str:
+        def rate(seconds: float) -> str:
+            return f"{self.frames / max(seconds, 1e-9):.1f}"
+
+        return (
+            f"{self.frames} frame{'s' * (self.frames != 1)} in {self.wall:.1f} s, {rate(self.wall)} frames a second "
+            f"(decoding alone {rate(self.decoding)}, model {rate(self.model)}, "
+            f"drawing and writing {rate(self.drawing)})"
+        )
+
+
+class Stage(Protocol):
+    """What follows the model; called in one thread, in the order of the frames."""
+
+    def add(self, frame: Frame, found: Detected) -> None: ...
+
+    def finish(self) -> None:
+        """The source of the last frames was read to its end."""
+
+    def discard(self) -> None:
+        """It was not."""
+
+
+@dataclass(frozen=True)
+class SourceEnd:
+    """Stands in the stream of frames after the last one of a source."""
+
+    error: InputError | None
+
+
+END = object()
+
+
+def detect_sources(
+    model: torch.nn.Module,
+    sources: Sequence[Source],
+    stage: Stage,
+    *,
+    device: torch.device | str = "cpu",
+    batch_size: int = 1,
+    progress: bool = True,
+) -> tuple[Timing, list[str], list[InputError]]:
+    """Run a model over pictures and videos and hand each frame on with what was found in it.
+
+    Decoding, the model and `stage` run at the same time. A source that cannot be read is passed over.
+
+    Args:
+        model: a detector with torchvision's interface, in eval mode, on `device`.
+        sources: of `detector.video.find_sources`.
+        stage: gets every frame; `finish` or `discard` after each source, and `discard` when this function ends early.
+        device: where the model is.
+        batch_size: frames a call of the model.
+        progress: show a progress bar where stderr is a terminal.
+
+    Returns:
+        the timing, one line for each source that seems cut off, and the errors of those passed over.
+    """
+    timing, notes, errors = Timing(), [], []
+    frames = stream(sources, notes)
+
+    def decode() -> Frame | SourceEnd | object:
+        with timed(timing, "decoding"):
+            return next(frames, END)
+
+    def detect(items: Iterator[Frame | SourceEnd]) -> Iterator[Callable[[], int]]:
+        while batch := list(islice(items, batch_size)):
+            images = [item.image for item in batch if isinstance(item, Frame)]
+            with timed(timing, "model"):
+                outputs = iter(detect_pictures(model, images, device) if images else [])
+            for item in batch:
+                if isinstance(item, Frame):
+                    yield partial(hand_on, item, next(outputs))
+                else:
+                    yield partial(end, item)
+
+    def hand_on(frame: Frame, output: dict[str, torch.Tensor]) -> int:
+        with timed(timing, "drawing"):
+            stage.add(frame, Detected.of(output))
+        return 1
+
+    def end(item: SourceEnd) -> int:
+        with timed(timing, "drawing"):
+            if item.error is None:
+                stage.finish()
+            else:
+                errors.append(item.error)
+                stage.discard()
+        return 0
+
+    start = perf_counter()
+    try:
+        with (
+            tqdm(
+                total=sum(source.frames for source in sources),
+                desc="detecting",
+                unit="frame",
+                disable=None if progress else True,
+                leave=False,
+            ) as bar,
+            closing(ahead(repeat(decode), depth=2 * batch_size + 2)) as decoded,
+            closing(ahead(detect(takewhile(lambda item: item is not END, decoded)))) as done,
+        ):
+            for count in done:
+                timing.frames += count
+                bar.update(count)
+    finally:
+        stage.discard()
+    timing.wall = perf_counter() - start
+    return timing, notes, errors
+
+
+def stream(sources: Sequence[Source], notes: list[str]) -> Iterator[Frame | SourceEnd]:
+    """The frames of all sources, a `SourceEnd` after each; `notes` as in `read_frames`."""
+    for source in sources:
+        try:
+            yield from read_frames(source, notes)
+            yield SourceEnd(None)
+        except InputError as error:
+            yield SourceEnd(error)
+
+
+@contextmanager
+def timed(timing: Timing, stage: str) -> Iterator[None]:
+    """Add the time spent inside to a stage; each stage has one thread."""
+    start = perf_counter()
+    try:
+        yield
+    finally:
+        setattr(timing, stage, getattr(timing, stage) + perf_counter() - start)

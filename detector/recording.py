@@ -1,0 +1,125 @@
+"""What inference leaves behind: annotated pictures and videos, their canonical crops, `detections.json`."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.errors import InputError
+from detector.drawing import STRIP_HEIGHT, crop_sheet, draw_detections, person_strips, side_by_side
+from detector.inference import Detected, boxes_xywh
+from detector.spatial_transformer import Transformation
+from detector.video import Frame, VideoWriter, crops_name, write_picture
+
+FEWEST_STRIPS = 4  # beside a low video; a higher one has room for more
+
+
+class Recorder:
+    """The stage behind the model: draws and writes each frame, and keeps what `detections.json` will hold.
+
+    Of a source that was not read to its end nothing remains.
+
+    Args:
+        threshold: detections below this score are neither drawn nor kept.
+        transformation: of the model's theta, to draw canonical crops; None draws none.
+
+    Attributes:
+        images, detections: the entries of `detections.json`, of the sources read to their end.
+        written: the annotated files.
+    """
+
+    def __init__(self, threshold: float, transformation: Transformation | None = None) -> None:
+        self.images: list[dict[str, Any]] = []
+        self.detections: list[dict[str, Any]] = []
+        self.written: list[Path] = []
+        self._threshold = threshold
+        self._transformation = transformation
+        self._entries: list[tuple[dict[str, Any], np.ndarray, np.ndarray]] = []
+        self._videos: dict[Path, VideoWriter] = {}
+
+    def add(self, frame: Frame, found: Detected) -> None:
+        """Draw and write a frame."""
+        found = found.above(self._threshold)
+        height, width = frame.image.shape[:2]
+        entry = {"file_name": str(frame.source.path), "width": width, "height": height}
+        if frame.number is not None:
+            entry |= {"frame": frame.number, "seconds": frame.seconds}
+        self._entries.append((entry, found.boxes, found.scores))
+        self._write(frame, frame.source.output, draw_detections(frame.image, found.boxes, found.scores))
+        if self._transformation is not None:
+            panel = crops_panel(frame.image, found, self._transformation, fixed=frame.number is not None)
+            self._write(frame, crops_name(frame.source.output), panel)
+
+    def _write(self, frame: Frame, path: Path, image: np.ndarray) -> None:
+        if frame.number is None:
+            write_picture(path, image)
+            self.written.append(path)
+            return
+        if path not in self._videos:
+            self._videos[path] = VideoWriter(path, frame.rate, image.shape[1::-1])
+        self._videos[path].write(image)
+
+    def finish(self) -> None:
+        """The source was read to its end: its videos get their names, its detections are kept."""
+        for video in self._videos.values():
+            video.close()
+            self.written.append(video.path)
+        self._videos = {}
+        for entry, boxes, scores in self._entries:
+            number = len(self.images) + 1
+            self.images.append({"id": number, **entry})
+            for box, score in zip(boxes_xywh(boxes).tolist(), scores.tolist(), strict=True):
+                self.detections.append({"image_id": number, "category_id": 1, "bbox": box, "score": score})
+        self._entries = []
+
+    def discard(self) -> None:
+        """Forget a source that was not read to its end."""
+        for video in self._videos.values():
+            video.discard()
+        self._videos, self._entries = {}, []
+
+    def write(self, path: str | Path, settings: dict[str, Any]) -> None:
+        """Write `detections.json`, whole or not at all.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        content = {"images": self.images, "detections": self.detections, "settings": settings}
+        try:
+            temporary.write_text(json.dumps(content), encoding="utf-8")
+            os.replace(temporary, path)
+        except OSError as error:
+            raise InputError(f"cannot write {path} ({error.strerror}): check the folder and the free space") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def crops_panel(image: np.ndarray, found: Detected, transformation: Transformation, fixed: bool) -> np.ndarray:
+    """A picture with numbered boxes and, beside it, each person's region and canonical crops.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        found: with `proposals` and `theta`.
+        transformation: that theta belongs to.
+        fixed: one column of strips whatever was found, for video; the surest people are shown.
+
+    Returns:
+        uint8 (h, w, 3), RGB, both sides even.
+    """
+    rows = max(FEWEST_STRIPS, image.shape[0] // STRIP_HEIGHT)
+    count = min(len(found.scores), rows) if fixed else len(found.scores)
+    # From left to right: in a video they change places least that way.
+    shown = found.take(np.argsort(found.boxes[:count, 0], kind="stable"))
+    numbers = [str(i + 1) for i in range(count)]
+    labels = [f"{number} {score:.2f}" for number, score in zip(numbers, shown.scores, strict=True)]
+    strips = person_strips(image, shown.proposals, shown.theta, transformation, labels)
+    columns = max(1, math.ceil(count / rows))
+    sheet = crop_sheet(strips, shown.theta.shape[1], columns, rows if fixed or columns > 1 else None)
+    return side_by_side(draw_detections(image, shown.boxes, shown.scores, numbers), sheet)

@@ -1,0 +1,86 @@
+"""Find people in pictures and videos.
+
+    python tools/detect.py street.mp4 --output found
+    python tools/detect.py photos/ a.jpg b.avi --output found --threshold 0.7
+    python tools/detect.py street.mp4 --output found --weights runs/mine/best.safetensors --device cuda --batch-size 8
+    python tools/detect.py street.mp4 --output found --crops
+
+Writes an annotated copy of every picture and video (MPEG-4 at the same size and frame rate) and one
+`detections.json`: ids from 1 in the order of the inputs, one entry a picture or video frame, boxes
+[x, y, width, height] in pixels, frames counted from 0, seconds = frame / frame rate. People below the threshold are
+neither drawn nor written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from datasets.errors import InputError
+from tools.command import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a picture, a video, or a folder of them")
+    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="where the results go")
+    parser.add_argument("--weights", metavar="FILE", help="a weights file (default: the released ones)")
+    parser.add_argument("--threshold", type=float, default=0.5, metavar="X", help="lowest score, 0 to 1 (0.5)")
+    parser.add_argument(
+        "--crops", action="store_true", help="also write NAME-crops: what the spatial transformers read of each person"
+    )
+    parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
+    parser.add_argument(
+        "--batch-size", type=int, default=1, metavar="N", help="frames a call of the model (default: 1)"
+    )
+    arguments = parser.parse_args()
+    if not 0 <= arguments.threshold <= 1:
+        raise InputError(f"--threshold {arguments.threshold:g} is no score: use 0 to 1")
+    if arguments.batch_size < 1:
+        raise InputError(f"--batch-size {arguments.batch_size} is no number of frames: use 1 or more")
+    detect(arguments)
+
+
+def detect(arguments: argparse.Namespace) -> None:
+    # Imported late, so that --help and bad arguments are answered at once.
+    from detector.inference import choose_device, detect_sources
+    from detector.recording import Recorder
+    from detector.video import find_sources
+    from detector.weights import load_detector
+
+    sources = find_sources(arguments.inputs, arguments.output)
+    device = choose_device(arguments.device)
+    model = load_detector(arguments.weights, device)
+    transformation = None
+    if arguments.crops:
+        transformation = model.pose_pool_transformation
+        if transformation is None:
+            raise InputError("these weights have no spatial transformers, so there are no crops: leave --crops out")
+        model.return_theta = True
+    try:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {arguments.output} ({error.strerror}): give another") from None
+
+    recorder = Recorder(arguments.threshold, transformation)
+    try:
+        timing, notes, errors = detect_sources(model, sources, recorder, device=device, batch_size=arguments.batch_size)
+    finally:
+        # Also after Ctrl-C: what is finished stays, and the file speaks of just that.
+        if recorder.images:
+            settings = {"weights": arguments.weights or "released", "threshold": arguments.threshold}
+            recorder.write(arguments.output / "detections.json", settings)
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
+    people = len(recorder.detections)
+    print(f"{timing.summary()}; {people} detection{'s' * (people != 1)} in {arguments.output}")
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        rest = "; ".join(str(error) for error in errors)
+        raise InputError(f"{len(errors)} of {len(sources)} inputs could not be read, the others are done: {rest}")
+
+
+if __name__ == "__main__":
+    run(main)
