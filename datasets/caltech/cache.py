@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -50,14 +49,12 @@ def load(path: Path, key: str) -> dict[str, np.ndarray] | None:
 
 def save(path: Path, key: str, arrays: dict[str, np.ndarray]) -> None:
     """Keep `arrays` in `path` under `key`; another process that reads or writes it sees all or nothing."""
-    temporary = None
-    try:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            temporary = file.name
-            np.savez(file, key=np.array(key), **arrays)
-        os.replace(temporary, path)
-    except OSError:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
+        try:
+            with temporary.open("wb") as file:
+                np.savez(file, key=np.array(key), **arrays)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,293 @@
+"""CityPersons (S. Zhang et al., CVPR 2017) in the folder as it was downloaded.
+
+    ROOT/leftImg8bit/{train,val}/CITY/*.png              the pictures of Cityscapes
+    ROOT/anno_train.mat, ROOT/anno_val.mat               the annotations, or as they were distributed later:
+    ROOT/gtBboxCityPersons/{train,val}/CITY/*.json
+
+A row of the .mat files is class, x1 y1 w h of the full box, instance, x1 y1 w h of the visible box, in unsigned
+integers of whatever width suffices: they become float64 before anything is computed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.io import loadmat, savemat
+
+from datasets.coco import corners
+from datasets.errors import InputError
+from datasets.pictures import read_picture
+from datasets.sample import Annotations, PedestrianDataset, Sample
+
+SPLITS = ("train", "val")
+# Number of each class, by the name that the JSON files give it.
+CLASSES = {
+    "ignore": 0,
+    "pedestrian": 1,
+    "rider": 2,
+    "sitting person": 3,
+    "person (other)": 4,
+    "person group": 5,
+}
+PEDESTRIAN, RIDER = 1, 2
+NAMES = tuple(CLASSES)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture's annotations: its city, its name, its size (0 where the file does not say), float64 rows (n, 10)."""
+
+    city: str
+    name: str
+    size: tuple[int, int]
+    rows: np.ndarray
+
+
+class CityPersons:
+    """Pictures of CityPersons and who stands in them.
+
+    Pedestrians count; the other classes and ignore regions have `ignore` set. Picture i has the id i + 1, as in the
+    official evaluation, whose numbers `annotations` gives: for val the same boxes, flags, heights and ratios as its
+    ground truth. Groups have an empty visible box and a ratio of 0. Attribute of each box: `class`, one of `NAMES`.
+
+    Args:
+        root: the folder.
+        split: "train" or "val".
+        annotations: the .mat file of the split, or a folder with those of both splits or with gtBboxCityPersons,
+            if not in `root`.
+        riders: riders count as well.
+
+    Raises:
+        InputError: there are no such annotations, or they cannot be used.
+    """
+
+    def __init__(
+        self, root: str | Path, split: str, *, annotations: str | Path | None = None, riders: bool = False
+    ) -> None:
+        self.root = Path(root)
+        if split not in SPLITS:
+            raise InputError(f"citypersons has no split '{split}' with annotations: use one of {', '.join(SPLITS)}")
+        self.split = split
+        source = _find_annotations(self.root, split, annotations)
+        self._pictures = read_json(source) if source.is_dir() else read_mat(source, split)
+        positive = (PEDESTRIAN, RIDER) if riders else (PEDESTRIAN,)
+        self.annotations = as_annotations(self._pictures, positive)
+        self._rows = np.cumsum([0, *(len(picture.rows) for picture in self._pictures)])
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, index: int) -> Sample:
+        picture = self._pictures[index]
+        path = self.root / "leftImg8bit" / self.split / picture.city / picture.name
+        if not path.is_file():
+            raise InputError(
+                f"{self.root} has annotations of {picture.name}, but the picture {path} is missing: unpack "
+                f"leftImg8bit_trainvaltest.zip there; without pictures only --detections can be evaluated"
+            )
+        image = read_picture(path)
+        height, width = image.shape[:2]
+        a = self.annotations
+        rows = np.arange(self._rows[index], self._rows[index + 1])
+        boxes = corners(a.boxes[rows], width, height)
+        inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        rows, boxes = rows[inside], boxes[inside]
+        seen = (a.visible[rows, 2:] > 0).all(axis=1, keepdims=True)
+        return Sample(
+            image=image,
+            boxes=boxes,
+            visible=np.where(seen, corners(a.visible[rows], width, height), boxes),
+            ignore=a.ignore[rows],
+            visible_ratio=a.visible_ratio[rows].astype(np.float32),
+            attributes={name: values[rows] for name, values in a.attributes.items()},
+            id=a.image_ids[index],
+            path=str(path),
+        )
+
+
+def _find_annotations(root: Path, split: str, given: str | Path | None) -> Path:
+    """The .mat file of a split, or the folder with its JSON files."""
+    if given is not None:
+        inside = root / given
+        place = inside if inside.exists() else Path(given)
+        if not place.exists():
+            raise InputError(f"the annotations {given} are neither in {root} nor here: check --annotations")
+        if place.is_file():
+            return place
+        bases = [place]
+    else:
+        bases = [root, root / "annotations"]
+    for base in bases:
+        for found in (base / f"anno_{split}.mat", base / "gtBboxCityPersons" / split, base / split):
+            if found.is_file() or (found.is_dir() and any(found.glob("*/*.json"))):
+                return found
+    pictures = (root / "leftImg8bit" / split).is_dir()
+    raise InputError(
+        f"{bases[0]} {'has pictures but no annotations' if pictures else 'has no annotations of CityPersons'}: "
+        f"anno_{split}.mat or gtBboxCityPersons/{split} must be there; download them, or name them with --annotations"
+    )
+
+
+def read_mat(path: Path, split: str) -> list[Picture]:
+    """The pictures of anno_train.mat or anno_val.mat, in the order of the file.
+
+    Raises:
+        InputError: no such file, a foreign one, or that of the other split.
+    """
+    try:
+        content = loadmat(BytesIO(path.read_bytes()))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
+    # A damaged or foreign file makes scipy fail with whatever its bytes lead to.
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} is no MATLAB file that can be read ({reason}): download it again") from None
+    key = f"anno_{split}_aligned"
+    if key not in content:
+        names = ", ".join(name for name in content if not name.startswith("__")) or "nothing"
+        raise InputError(f"{path} holds {names}, not {key}: give the annotations of CityPersons' {split} pictures")
+    pictures = []
+    for number, cell in enumerate(content[key].ravel(), start=1):
+        names = getattr(cell, "dtype", np.dtype(float)).names or ()
+        if not {"cityname", "im_name", "bbs"} <= set(names) or cell.size != 1:
+            raise InputError(f"{path}, picture {number}: no cityname, im_name and bbs; download it again")
+        entry = cell.ravel()[0]
+        rows = entry["bbs"].astype(np.float64)
+        if rows.size and (rows.ndim != 2 or rows.shape[1] != 10):
+            raise InputError(f"{path}, picture {number}: a row of bbs has not 10 numbers; download it again")
+        city, name = str(entry["cityname"].item()), str(entry["im_name"].item())
+        pictures.append(Picture(city, name, (0, 0), _checked(rows.reshape(-1, 10), f"{path}, {name}")))
+    return pictures
+
+
+def read_json(folder: Path) -> list[Picture]:
+    """The pictures of gtBboxCityPersons/SPLIT by city and name, which is the order of the .mat files.
+
+    Raises:
+        InputError: a file that is not of CityPersons.
+    """
+    pictures = []
+    for path in sorted(folder.glob("*/*.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            rows = [
+                [CLASSES[entry["label"]], *entry["bbox"], entry.get("instanceId", 0), *entry["bboxVis"]]
+                for entry in content["objects"]
+            ]
+            boxes = np.array(rows, np.float64).reshape(len(rows), 10)
+            size = (int(content["imgWidth"]), int(content["imgHeight"]))
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path} is no annotation of CityPersons ({type(error).__name__}: {error}): download it again"
+            ) from None
+        name = path.name.replace("_gtBboxCityPersons.json", "_leftImg8bit.png")
+        pictures.append(Picture(path.parent.name, name, size, _checked(boxes, str(path))))
+    return pictures
+
+
+def _checked(rows: np.ndarray, where: str) -> np.ndarray:
+    wrong = ~np.isfinite(rows).all(axis=1) | (rows[:, 3:5] <= 0).any(axis=1) | ~np.isin(rows[:, 0], range(len(NAMES)))
+    if wrong.any():
+        raise InputError(
+            f"{where}: row {int(np.argmax(wrong)) + 1} has no class from 0 to 5 or no area; download again"
+        )
+    return rows
+
+
+def as_annotations(pictures: Sequence[Picture], positive: Sequence[int]) -> Annotations:
+    """The pictures' rows as the evaluation reads them; classes that are not `positive` are ignored."""
+    rows = np.concatenate([np.zeros((0, 10)), *(picture.rows for picture in pictures)])
+    ratio = (rows[:, 8] * rows[:, 9]) / (rows[:, 3] * rows[:, 4])
+    return Annotations(
+        image_ids=list(range(1, len(pictures) + 1)),
+        file_names=[picture.name for picture in pictures],
+        sizes=np.array([picture.size for picture in pictures], np.int64).reshape(-1, 2),
+        image_index=np.repeat(np.arange(len(pictures)), [len(picture.rows) for picture in pictures]),
+        boxes=rows[:, 1:5],
+        visible=rows[:, 6:10],
+        ignore=~np.isin(rows[:, 0], positive),
+        height=rows[:, 4].copy(),
+        # The published ground truth was written with twelve digits, and its figures are what ours must equal.
+        visible_ratio=np.array([float(f"{value:.12g}") for value in ratio], np.float64),
+        category=np.ones(len(rows), np.int64),
+        attributes={"class": np.array(NAMES)[rows[:, 0].astype(np.int64)]},
+    )
+
+
+def write_citypersons(dataset: PedestrianDataset, root: str | Path, split: str, *, city: str = "upright") -> None:
+    """Write any pictures with people in the very layout of CityPersons, both forms of annotations.
+
+    Args:
+        dataset: boxes of its annotations become whole pixels; ignored ones become ignore regions.
+        root: the folder; other cities in leftImg8bit stay, anno_SPLIT.mat is replaced.
+        split: "train" or "val".
+        city: the name of the folder and the beginning of the files' names.
+
+    Raises:
+        InputError: no such split.
+    """
+    if split not in SPLITS:
+        raise InputError(f"citypersons has no split '{split}' with annotations: use one of {', '.join(SPLITS)}")
+    root = Path(root)
+    cells = np.empty((1, len(dataset)), dtype=object)
+    for i in range(len(dataset)):
+        name = f"{city}_000000_{i:06d}"
+        image = dataset[i].image
+        png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+        _replace(root / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png", png)
+        rows = _rows_of(dataset.annotations, i)
+        content = {"imgHeight": image.shape[0], "imgWidth": image.shape[1], "objects": [_object(row) for row in rows]}
+        path = root / "gtBboxCityPersons" / split / city / f"{name}_gtBboxCityPersons.json"
+        _replace(path, json.dumps(content).encode())
+        # As in the distributed files: unsigned where no box begins left of the picture.
+        cells[0, i] = {
+            "cityname": city,
+            "im_name": f"{name}_leftImg8bit.png",
+            "bbs": rows.astype(np.int16 if rows.min(initial=0) < 0 else np.uint16),
+        }
+    packed = BytesIO()
+    savemat(packed, {f"anno_{split}_aligned": cells}, do_compression=True)
+    _replace(root / f"anno_{split}.mat", packed.getvalue())
+
+
+def _rows_of(annotations: Annotations, picture: int) -> np.ndarray:
+    """int64 (n, 10): the rows of a picture, edges rounded to whole pixels."""
+    chosen = np.flatnonzero(annotations.image_index == picture)
+    rows = np.zeros((len(chosen), 10), np.int64)
+    rows[:, 0] = np.where(annotations.ignore[chosen], 0, PEDESTRIAN)
+    rows[:, 1:5] = _whole(annotations.boxes[chosen])
+    rows[:, 5] = 1000 * (23 + rows[:, 0]) + np.arange(len(chosen))
+    rows[:, 6:10] = _whole(annotations.visible[chosen])
+    rows[rows[:, 0] == 0, 6:10] = rows[rows[:, 0] == 0, 1:5]
+    return rows
+
+
+def _whole(boxes: np.ndarray) -> np.ndarray:
+    start = np.floor(boxes[:, :2] + 0.5)
+    end = np.floor(boxes[:, :2] + boxes[:, 2:] + 0.5)
+    return np.concatenate([start, np.maximum(end - start, 1)], axis=1).astype(np.int64)
+
+
+def _object(row: np.ndarray) -> dict[str, object]:
+    values = row.tolist()
+    return {"instanceId": values[5], "bbox": values[1:5], "bboxVis": values[6:10], "label": NAMES[values[0]]}
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write under a temporary name, then move: the final name never holds half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
