@@ -20,6 +20,9 @@ DROPPED = -2
 
 # Pairs of a detection and a ground truth that are looked at in one go: bounds the memory at some 100 MB.
 _PAIRS_A_BLOCK = 1 << 20
+# Coordinates beyond this are treated alike where pairs are looked for; pictures lie further apart than that.
+_FAR = 1e6
+_STRIDE = 4 * _FAR
 
 
 def overlapping_pairs(
@@ -29,43 +32,68 @@ def overlapping_pairs(
 
     Args:
         boxes: float64 (k, 4), detections, x y w h.
-        images: int64 (k,), their pictures.
+        images: int64 (k,), their pictures, from 0.
         truths: float64 (n, 4), ground truths, x y w h.
-        truth_images: int64 (n,), their pictures, rising.
+        truth_images: int64 (n,), their pictures, from 0.
 
     Returns:
-        rows of the detections, rising, and of the ground truths, falling within a detection, both int64 (p,);
-        intersections float64 (p,), all positive.
+        rows of the detections, rising, and of the ground truths, both int64 (p,); intersections float64 (p,), all
+        positive.
     """
-    first = np.searchsorted(truth_images, images, side="left")
-    last = np.searchsorted(truth_images, images, side="right")
-    counts = last - first
-    ends = np.cumsum(counts)
-    total = int(ends[-1]) if len(ends) else 0
+    if not len(boxes) or not len(truths):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    order, first, counts = _windows(boxes, images, truths, truth_images)
     # Columns, and the far edges: x + w exactly as the official programs form it.
     x, y, right, bottom = _edges(boxes)
-    truth_x, truth_y, truth_right, truth_bottom = _edges(truths)
+    truth_x, truth_y, truth_right, truth_bottom = _edges(truths[order])
 
+    ends = np.cumsum(counts)
     blocks = []
-    start = 0
-    while start < len(boxes) and total:
-        done = ends[start] - counts[start]
+    start, stop = 0, 0
+    while stop < len(boxes):
+        start, done = stop, int(ends[stop] - counts[stop])
         stop = max(start + 1, int(np.searchsorted(ends, done + _PAIRS_A_BLOCK, side="right")))
-        detection = np.repeat(np.arange(start, stop), counts[start:stop])
-        # Backwards through the ground truths of the picture, so that of equal overlaps the later comes first.
-        truth = np.repeat(last[start:stop] + (ends - counts)[start:stop] - done - 1, counts[start:stop])
-        truth -= np.arange(len(truth))
-        width = np.minimum(right[detection], truth_right[truth]) - np.maximum(x[detection], truth_x[truth])
+        block, repeats = slice(start, stop), counts[start:stop]
+        truth = np.arange(ends[stop - 1] - done)
+        truth += np.repeat(first[block] - (ends[block] - repeats - done), repeats)
+        width = np.minimum(np.repeat(right[block], repeats), truth_right[truth])
+        width -= np.maximum(np.repeat(x[block], repeats), truth_x[truth])
         near = np.flatnonzero(width > 0)
-        detection, truth, width = detection[near], truth[near], width[near]
+        detection = np.repeat(np.arange(start, stop), repeats)[near]
+        truth, width = truth[near], width[near]
         height = np.minimum(bottom[detection], truth_bottom[truth]) - np.maximum(y[detection], truth_y[truth])
         near = np.flatnonzero(height > 0)
-        blocks.append((detection[near], truth[near], width[near] * height[near]))
-        start = stop
-    if not blocks:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+        blocks.append((detection[near], order[truth[near]], width[near] * height[near]))
+    if len(blocks) == 1:
+        return blocks[0]
     detections, pair_truths, intersections = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     return detections, pair_truths, intersections
+
+
+def _windows(
+    boxes: np.ndarray, images: np.ndarray, truths: np.ndarray, truth_images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The ground truths that may reach a detection from the left or right: a window in an order by x.
+
+    A detection is met by none that begins right of it, nor by one that begins further left of it than the widest
+    of the picture reaches. The windows only spare work: they may be too wide, never too narrow.
+
+    Returns:
+        order of the ground truths by picture and x, int64 (n,); each detection's first place in it and the number
+        of places, int64 (k,).
+    """
+    # One number that holds picture and x; its rounding is taken up by a margin of one pixel.
+    x, truth_x = np.clip(boxes[:, 0], -_FAR, _FAR), np.clip(truths[:, 0], -_FAR, _FAR)
+    right = np.clip(boxes[:, 0] + boxes[:, 2], -_FAR, _FAR)
+    pictures = int(max(images.max(), truth_images.max())) + 1
+    widest = np.zeros(pictures)
+    np.maximum.at(widest, truth_images, np.minimum(truths[:, 2], 2 * _FAR))
+    places = truth_images * _STRIDE + truth_x
+    order = np.argsort(places)
+    places = places[order]
+    first = np.searchsorted(places, images * _STRIDE + np.maximum(x - widest[images], -_FAR) - 1)
+    last = np.searchsorted(places, images * _STRIDE + right + 1)
+    return order, first, np.maximum(last - first, 0)
 
 
 def _edges(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -130,8 +158,10 @@ def _by_preference(
     """Pairs of at least that overlap, each detection's best first; of equal overlaps the later truth first."""
     enough = np.flatnonzero(overlap >= least)
     detection, truth, overlap = detection[enough], truth[enough], overlap[enough]
-    # The truths of a detection come in falling order, and the sort is stable.
-    order = np.lexsort((-overlap, detection))
+    same = detection[1:] == detection[:-1]
+    choosers = np.flatnonzero(np.append(same, False) | np.append(False, same))  # with more than one candidate
+    order = np.arange(len(detection))
+    order[choosers] = choosers[np.lexsort((-truth[choosers], -overlap[choosers], detection[choosers]))]
     return detection[order], truth[order], overlap[order]
 
 

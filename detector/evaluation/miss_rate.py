@@ -164,6 +164,7 @@ class Comparison:
         boxes: float64 (k, 4), x y w h, as they are matched; in a picture by falling score.
         scores: float64 (k,).
         row: int64 (k,), row of each detection in `Detections`.
+        by_score: int64 (k,), all of them by falling score; of equal scores those of earlier pictures first.
     """
 
     protocol: Protocol
@@ -173,6 +174,7 @@ class Comparison:
     boxes: np.ndarray
     scores: np.ndarray
     row: np.ndarray
+    by_score: np.ndarray
 
     @classmethod
     def of(
@@ -185,12 +187,22 @@ class Comparison:
         """Sort, reshape and cut as the protocol says; arguments as in `evaluate`."""
         position = picture_order(annotations, protocol)
         image = position[detections.image_index]
-        row = np.lexsort((-detections.scores, image))
+        # Joined in the order of the pictures, then by falling score; and from that by picture again. Both sorts
+        # are stable, so equal scores stay in the order of the file.
+        joined = _by_picture(image)
+        joined = joined[np.argsort(-detections.scores[joined], kind="stable")]
+        back = _by_picture(image[joined])
+        row = joined[back]
         image = image[row]
+        by_score = np.empty(len(row), np.int64)
+        by_score[back] = np.arange(len(row))
         if protocol.detections_per_image is not None:
-            rank = np.arange(len(image)) - np.searchsorted(image, image, side="left")
+            counts = np.bincount(image, minlength=len(position))
+            rank = np.arange(len(image)) - (np.cumsum(counts) - counts)[image]
             best = rank < protocol.detections_per_image
-            row, image = row[best], image[best]
+            if not best.all():
+                by_score = (np.cumsum(best) - 1)[by_score[best[by_score]]]
+                row, image = row[best], image[best]
         boxes = detections.boxes[row]
         aspect = protocol.detections_aspect if detections_aspect is None else detections_aspect
         if aspect:
@@ -203,6 +215,7 @@ class Comparison:
             boxes=boxes,
             scores=detections.scores[row],
             row=row,
+            by_score=by_score,
         )
 
     def kept(self, subset: Subset) -> np.ndarray:
@@ -238,11 +251,10 @@ class Comparison:
         if not cases:
             return []
         kept, found = self.match(cases)
-        # One stable sort for all subsets: what is left out does not change the order of the rest.
-        order = np.argsort(-self.scores, kind="stable")
         results = []
         for (_, evaluated), taking_part, outcome in zip(cases, kept, found, strict=True):
-            counted = order[outcome[order] != DROPPED]
+            # One order for all subsets: what is left out does not change the order of the rest.
+            counted = self.by_score[outcome[self.by_score] != DROPPED]
             results.append(
                 self._figures(
                     outcome[counted] != FALSE_POSITIVE,
@@ -276,6 +288,13 @@ class Comparison:
             detections=detections,
             curve=Curve(fppi, 1 - recall, scores),
         )
+
+
+def _by_picture(image: np.ndarray) -> np.ndarray:
+    """int64 (k,): a stable order by picture."""
+    # NumPy sorts 16-bit integers without comparisons, in a tenth of the time.
+    fits = len(image) and int(image.max()) < 1 << 16
+    return np.argsort(image.astype(np.uint16) if fits else image, kind="stable")
 
 
 def log_average(miss_rates: np.ndarray) -> float:

@@ -6,7 +6,7 @@ explains them to a newcomer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 
 import numpy as np
@@ -46,9 +46,8 @@ class Protocol:
         detections_per_image: the best-scored ones a picture that are looked at, or None for all.
         detections_aspect: width over height that detections are given about their centre, or None.
         high_belongs: a ground truth exactly as high as the upper limit is evaluated.
-        labels: evaluated and ignored labels of original annotations; others vanish.
-        border: x1, y1, x2, y2 that an evaluated box of original annotations may not leave, or None.
-        truths_aspect: width over height that evaluated boxes of original annotations are given, or None.
+        border: x1, y1, x2, y2 that an evaluated box of Caltech's original annotations may not leave, or None.
+        truths_aspect: width over height that evaluated boxes of those are given about their centre.
     """
 
     name: str
@@ -59,9 +58,8 @@ class Protocol:
     detections_per_image: int | None = None
     detections_aspect: float | None = None
     high_belongs: bool = False
-    labels: tuple[frozenset[str], frozenset[str]] = field(default=(frozenset(), frozenset()))
     border: tuple[float, float, float, float] | None = None
-    truths_aspect: float | None = None
+    truths_aspect: float = 0.41
 
     def choose(self, names: list[str] | tuple[str, ...] | None) -> dict[str, Subset]:
         """The subsets of these names, or all; raises InputError for a name that the protocol has not."""
@@ -126,7 +124,6 @@ CALTECH = Protocol(
     ),
     reference_points=tuple(10.0 ** (-2 + quarter / 4) for quarter in range(9)),
     detections_aspect=0.41,
-    labels=(frozenset({"person"}), frozenset({"people", "person?", "ignore"})),
     border=(5, 5, 635, 475),
     truths_aspect=0.41,
 )
@@ -173,9 +170,14 @@ class GroundTruths:
         return self.candidate & (self.height >= low) & below & seen
 
 
-def has_original_labels(annotations: Annotations) -> bool:
-    """Whether these are Caltech's original annotations, where the protocol itself tells whom to ignore."""
-    return "label" in annotations.attributes
+def is_original_caltech(annotations: Annotations) -> bool:
+    """Whether these are Caltech's original annotations, which leave border and shape to the protocol.
+
+    They alone tell a person with no visible box, who is not hidden at all, from one whose visible box was drawn as
+    large as the whole: there `visible_ratio` is infinite.
+    """
+    unhidden = annotations.attributes.get("unhidden")
+    return unhidden is not None and bool(np.isinf(annotations.visible_ratio[unhidden]).all())
 
 
 def ground_truths(annotations: Annotations, protocol: Protocol, position: np.ndarray) -> GroundTruths:
@@ -186,13 +188,7 @@ def ground_truths(annotations: Annotations, protocol: Protocol, position: np.nda
         protocol: the rules.
         position: int64 (m,), the place of each picture in the order of the evaluation.
     """
-    evaluated_labels, ignored_labels = protocol.labels
-    original = bool(evaluated_labels) and has_original_labels(annotations)
-    if original:
-        labels = annotations.attributes["label"]
-        row = np.flatnonzero(np.isin(labels, sorted(evaluated_labels | ignored_labels)))
-    else:
-        row = np.flatnonzero(annotations.category == 1)
+    row = np.flatnonzero(annotations.category == 1)
     image = position[annotations.image_index[row]]
     order = np.argsort(image, kind="stable")
     row, image = row[order], image[order]
@@ -201,15 +197,12 @@ def ground_truths(annotations: Annotations, protocol: Protocol, position: np.nda
     candidate = ~annotations.ignore[row]
     visibility = annotations.visible_ratio[row]
     evaluated_boxes = None
-    if original:
-        candidate = np.isin(labels[row], sorted(evaluated_labels))
-        if protocol.border is not None:
-            candidate = candidate & _inside(boxes, protocol.border)
-        if protocol.truths_aspect is not None:
-            evaluated_boxes = with_aspect(boxes, protocol.truths_aspect)
+    if protocol.border is not None and is_original_caltech(annotations):
         unhidden = np.isinf(visibility)
+        candidate &= _inside(boxes, protocol.border)
+        evaluated_boxes = with_aspect(boxes, protocol.truths_aspect)
     else:
-        # Only original annotations tell "nothing is hidden" from "all of it is seen": elsewhere a ratio of 1 is both.
+        # Elsewhere a ratio of 1 is all that files have to say "nothing is hidden".
         visibility = np.where(np.isinf(visibility), 1.0, visibility)
         unhidden = visibility == 1
     return GroundTruths(
