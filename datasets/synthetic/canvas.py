@@ -7,7 +7,7 @@ the masks of a person are the same pixels whether or not colours are drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from math import sqrt
 
 import cv2
 import numpy as np
@@ -105,6 +105,7 @@ class Canvas:
             self.albedo = np.zeros((*shape, 3), np.uint8)
             self.lit = np.full(shape, 128, np.uint8)
         self._unit = scale * self.factor
+        self._units = np.array((self._unit, -self._unit))
         self._origin = np.array(
             [
                 (foot[0] - self.left) * self.factor - 0.5,
@@ -114,7 +115,7 @@ class Canvas:
 
     def pixels(self, points: np.ndarray) -> np.ndarray:
         """Metres (m, 2) right, up to canvas pixels."""
-        return points[:, :2] * (self._unit, -self._unit) + self._origin
+        return points[..., :2] * self._units + self._origin
 
     def polygon(self, points: np.ndarray, colour: Colour, brightness: float, *, body: bool = True) -> None:
         """Fill a polygon (m, 2) in metres with one colour and brightness (1 = as it is)."""
@@ -227,21 +228,22 @@ class Canvas:
         outline = np.concatenate((one, other[::-1]))
         if self.coloured and rim:
             self.crease(np.concatenate((outline, outline[:1])), rim * 2, 0.5)
-        n_right, n_up = across.mean(axis=0)
+        n_right, n_up = across.mean(axis=0).tolist()
         middle = self.light.on(0.0, 0.1, 0.995)
         if round_ends:
             for end in (0, -1):
                 self._fill(self.pixels(centres[end] + _CIRCLE * half[end]), colour, middle, body)
         self._fill(self.pixels(outline), colour, middle, body)
         if self.coloured:
-            edges = np.linspace(-1.0, 1.0, strips + 1)
-            for u0, u1 in pairwise(edges):
-                u = 0.5 * (u0 + u1)
-                facing = float(np.sqrt(1 - u * u))
+            # All strips' outlines at once: (strips, 2 m, 2).
+            edges = np.linspace(-1.0, 1.0, strips + 1)[:, None, None]
+            lines = np.rint(self.pixels(centres + offset * edges) * (1 << SHIFT)).astype(np.int32)
+            quads = np.concatenate((lines[:-1], lines[1:, ::-1]), axis=1)
+            for k, quad in enumerate(quads):
+                u = (2 * k + 1) / strips - 1
+                facing = sqrt(1 - u * u)
                 level = self._level(self.light.on(n_right * u, n_up * u, facing) * (0.8 + 0.2 * facing))
-                strip = np.concatenate((centres + offset * u0, (centres + offset * u1)[::-1]))
-                points = [np.rint(self.pixels(strip) * (1 << SHIFT)).astype(np.int32)]
-                cv2.fillPoly(self.lit, points, level, cv2.LINE_8, SHIFT)
+                cv2.fillPoly(self.lit, [quad], level, cv2.LINE_8, SHIFT)
         return one, other
 
     def finish(self, cloth: np.ndarray | None = None, strength: float = 0.0) -> Sprite:

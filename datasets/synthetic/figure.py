@@ -104,18 +104,18 @@ def body_height(skeleton: Skeleton) -> float:
 
 
 def render_figure(
-    figure: Figure, scale: float, foot: tuple[float, float], light: Light, *, coloured: bool = True
+    skeleton: Skeleton, scale: float, foot: tuple[float, float], light: Light, *, coloured: bool = True
 ) -> Sprite:
     """Draw a person.
 
     Args:
-        figure: the person.
+        skeleton: the person, from `build_skeleton`.
         scale: pixels of the picture a metre, at the person's distance.
         foot: the point (x, y) of the picture where the person stands.
         light: the scene's light.
         coloured: False gives the masks alone, the same masks.
     """
-    skeleton = build_skeleton(figure)
+    figure = skeleton.figure
     extent = belongings.extent(skeleton)
     canvas = Canvas(extent, scale, foot, light, coloured=coloured)
     for _, draw in sorted(_parts(skeleton, canvas), key=lambda part: part[0]):

@@ -100,7 +100,7 @@ def _features(
 ) -> None:
     """Eyes, brows, nose, mouth and beard, where the head is large enough to show them."""
     look = skeleton.figure.look
-    if not canvas.coloured or size * canvas.scale < 9:
+    if not canvas.coloured or size * canvas.scale < 9 or look.faceless:
         return
     dark = tuple(int(c * 0.35) for c in look.skin)
     lips = (int(look.skin[0] * 0.82), int(look.skin[1] * 0.6), int(look.skin[2] * 0.6))

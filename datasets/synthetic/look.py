@@ -80,6 +80,7 @@ class Look:
     umbrella: bool
     beard: bool
     cloth: tuple[int, int]
+    faceless: bool = False
 
 
 def vary(rng: np.random.Generator, colour: Colour, by: int = 14) -> Colour:

@@ -13,31 +13,16 @@ import numpy as np
 
 from datasets.sample import Sample
 from datasets.synthetic import sensor
-from datasets.synthetic.canvas import Sprite
-from datasets.synthetic.figure import Figure, body_height, build_skeleton, draw_figure_at_random, render_figure
-from datasets.synthetic.poses import POSES
-from datasets.synthetic.scenery import View, draw_view, paint_scenery
+from datasets.synthetic.canvas import SOLID, Sprite
+from datasets.synthetic.figure import Figure, render_figure
+from datasets.synthetic.furniture import render_prop
+from datasets.synthetic.population import Placed, draw_population
+from datasets.synthetic.scenery import paint_scenery
+from datasets.synthetic.view import View, draw_view
 
 LEAST_SEEN = 0.2  # share of a person's pixels under which nobody can judge: an ignore region
 LEAST_PIXELS = 12  # with fewer pixels in view a person is not annotated at all
-POSE_ODDS = (0.24, 0.32, 0.08, 0.09, 0.06, 0.08, 0.08, 0.05)
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A person or thing on the ground.
-
-    Attributes:
-        what: the figure.
-        scale: pixels a metre at its distance.
-        foot: where it stands in the picture.
-        label: person, dummy, poster; other things have no label.
-    """
-
-    what: Figure
-    scale: float
-    foot: tuple[float, float]
-    label: str = "person"
+SHADOW_STEP = 2  # shadows are drawn on a map that much smaller than the picture
 
 
 @dataclass
@@ -60,38 +45,6 @@ def _generator(seed: int, index: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, index, stream))))
 
 
-def draw_population(rng: np.random.Generator, view: View) -> list[Placed]:
-    """People on the ground of a view, singly and in groups."""
-    width, height = view.size
-    unit = height / 480
-    crowd = rng.choice(4, p=(0.04, 0.46, 0.36, 0.14))
-    wanted = (0, int(rng.integers(1, 6)), int(rng.integers(5, 11)), int(rng.integers(11, 19)))[crowd]
-    least = max(26 * unit, (view.far - view.horizon) / view.camera * 1.7)
-    placed: list[Placed] = []
-    for _ in range(4 * wanted):
-        if len(placed) >= wanted:
-            break
-        figure = draw_figure_at_random(rng, str(rng.choice(POSES, p=POSE_ODDS)), view.warm)
-        tall = body_height(build_skeleton(figure))
-        target = float(np.exp(rng.uniform(np.log(least), np.log(340 * unit))))
-        scale = target / 1.7
-        if not 27 * unit <= scale * tall <= 340 * unit:
-            continue
-        if placed and rng.uniform() < 0.35:
-            friend = placed[int(rng.integers(len(placed)))]
-            scale = friend.scale * float(rng.uniform(0.94, 1.06))
-            if not 27 * unit <= scale * tall <= 340 * unit:
-                continue
-            x = friend.foot[0] + float(rng.choice((-1, 1)) * rng.uniform(0.25, 0.8)) * scale
-        else:
-            x = float(rng.uniform(-0.02, 1.02) * width)
-        row = view.row(scale)
-        if row - 0.75 * scale * tall > height or row < view.far:
-            continue
-        placed.append(Placed(figure, scale, (x, row)))
-    return placed
-
-
 def compose(view: View, placed: list[Placed], picture: np.ndarray | None = None) -> tuple[np.ndarray, Boxes]:
     """Draw everybody from far to near.
 
@@ -105,23 +58,27 @@ def compose(view: View, placed: list[Placed], picture: np.ndarray | None = None)
     """
     width, height = view.size
     owner = np.zeros((height, width), np.int16)
-    order = sorted(placed, key=lambda p: p.scale)
-    sprites = [render_figure(p.what, p.scale, p.foot, view.light, coloured=picture is not None) for p in order]
+    order = sorted(placed, key=lambda p: -p.depth)
+    sprites = [_render(p, view, coloured=picture is not None) for p in order]
     if picture is not None:
-        for sprite, p in zip(sprites, order, strict=True):
-            _shadow(picture, sprite, view, p.scale)
+        _cast_shadows(picture, sprites, order, view)
     for k, (sprite, p) in enumerate(zip(sprites, order, strict=True), start=1):
-        _paste(picture, owner, sprite, view, p.scale, k)
+        _paste(picture, owner, sprite, view, p.depth, k)
     boxes = Boxes()
     kept = np.zeros(len(order) + 1, np.int16)
     for k, (sprite, p) in enumerate(zip(sprites, order, strict=True), start=1):
-        if sprite.full is None or not _measure(owner, k, sprite, boxes):
-            continue
-        boxes.label.append(p.label)
-        boxes.pose.append(p.what.pose)
-        boxes.lean.append(build_skeleton(p.what).lean)
-        kept[k] = len(boxes.label)
+        if p.label and _measure(owner, k, sprite, boxes):
+            boxes.label.append(p.label)
+            boxes.pose.append(p.what.pose)
+            boxes.lean.append(p.skeleton.lean)
+            kept[k] = len(boxes.label)
     return kept[owner], boxes
+
+
+def _render(placed: Placed, view: View, *, coloured: bool) -> Sprite:
+    if isinstance(placed.what, Figure):
+        return render_figure(placed.skeleton, placed.scale, placed.foot, view.light, coloured=coloured)
+    return render_prop(placed.what, placed.scale, placed.foot, coloured=coloured)
 
 
 def _window(sprite: Sprite, shape: tuple[int, ...]) -> tuple[slice, slice, slice, slice] | None:
@@ -139,51 +96,79 @@ def _window(sprite: Sprite, shape: tuple[int, ...]) -> tuple[slice, slice, slice
     )
 
 
-def _paste(picture: np.ndarray | None, owner: np.ndarray, sprite: Sprite, view: View, scale: float, mark: int) -> None:
+def _paste(picture: np.ndarray | None, owner: np.ndarray, sprite: Sprite, view: View, depth: float, mark: int) -> None:
     window = _window(sprite, owner.shape)
     if window is None:
         return
     rows, columns, own_rows, own_columns = window
     alpha = sprite.alpha[own_rows, own_columns]
     region = owner[rows, columns]
-    region[alpha >= 128] = 0
+    region[alpha >= SOLID] = 0
     if sprite.seen is not None:
         region[sprite.seen[own_rows, own_columns]] = mark
     if picture is None:
         return
     colour = sprite.colour[own_rows, own_columns]
     cover = cv2.merge((alpha, alpha, alpha))
-    haze = min(0.7, view.haze / scale)
-    if haze > 0.02:
+    fade = view.fade(depth)
+    if fade > 0.02:
         veil = cv2.multiply(cover, (*view.haze_colour, 0), scale=1 / 255)
-        colour = cv2.addWeighted(colour, 1 - haze, veil, haze, 0)
+        colour = cv2.addWeighted(colour, 1 - fade, veil, fade, 0)
     behind = picture[rows, columns]
     picture[rows, columns] = cv2.add(cv2.multiply(behind, cv2.bitwise_not(cover), scale=1 / 255), colour)
 
 
-def _shadow(picture: np.ndarray, sprite: Sprite, view: View, scale: float) -> None:
-    """Lay the silhouette on the ground, away from the light, and darken it there."""
+def _cast_shadows(picture: np.ndarray, sprites: list[Sprite], order: list[Placed], view: View) -> None:
+    """Lay every silhouette on the ground, away from the light, and darken the ground there and under the feet."""
+    width, height = view.size
+    ground = np.zeros((-(-height // SHADOW_STEP), -(-width // SHADOW_STEP)), np.uint8)
+    contact = np.zeros_like(ground)
     across, along = view.light.shadow
-    h, w = sprite.alpha.shape
-    foot_x, foot_y = sprite.foot[0] - sprite.left, sprite.foot[1] - sprite.top
-    left = int(min(0.0, across * h)) - 4
-    extra_h = int(abs(along) * h) + 8
-    size = (w + int(abs(across) * h) + 8, 2 * extra_h)
-    # A pixel r rows above the foot falls at (x + across r, foot + along r).
-    matrix = np.array(((1.0, -across, across * foot_y - left), (0.0, -along, along * foot_y + extra_h)), np.float64)
-    fallen = cv2.warpAffine(sprite.alpha, matrix, size, flags=cv2.INTER_LINEAR)
-    strength = 0.25 + 0.55 * view.light.sun
-    fallen = cv2.GaussianBlur(fallen, (0, 0), max(0.8, 0.02 * scale))
-    at_top = round(sprite.top + foot_y - extra_h)
-    shadow = Sprite(sprite.left + left, at_top, fallen, None, None, None, sprite.foot)
-    window = _window(shadow, picture.shape)
-    del foot_x
-    if window is None:
-        return
-    rows, columns, own_rows, own_columns = window
-    dark = cv2.convertScaleAbs(fallen[own_rows, own_columns], alpha=strength)
-    keep = cv2.bitwise_not(dark)
-    picture[rows, columns] = cv2.multiply(picture[rows, columns], cv2.merge((keep, keep, keep)), scale=1 / 255)
+    for sprite, p in zip(sprites, order, strict=True):
+        if p.label == "poster":
+            continue
+        h, w = sprite.alpha.shape
+        small = cv2.resize(
+            sprite.alpha, (max(1, w // SHADOW_STEP), max(1, h // SHADOW_STEP)), interpolation=cv2.INTER_AREA
+        )
+        step_x, step_y = w / small.shape[1], h / small.shape[0]
+        foot_x, foot_y = sprite.foot
+        # A point r pixels above the foot falls at (x + across r, foot + along r).
+        matrix = np.array(
+            (
+                (step_x, -across * step_y, sprite.left + across * (foot_y - sprite.top)),
+                (0.0, -along * step_y, foot_y + along * (foot_y - sprite.top)),
+            )
+        )
+        fallen = _fallen(small, matrix / SHADOW_STEP, ground.shape)
+        if fallen is not None:
+            rows, columns, piece = fallen
+            ground[rows, columns] = cv2.max(ground[rows, columns], piece)
+        reach = 0.5 * w if not p.label else 0.3 * p.scale
+        centre = (round(foot_x / SHADOW_STEP), round(foot_y / SHADOW_STEP))
+        flat = max(0.1, min(0.4, view.camera / p.depth))
+        axes = (max(1, round(reach / SHADOW_STEP)), max(1, round(0.8 * reach * flat / SHADOW_STEP)))
+        cv2.ellipse(contact, centre, axes, 0, 0, 360, 255, -1)
+    sun = view.light.sun
+    hard = cv2.convertScaleAbs(cv2.GaussianBlur(ground, (0, 0), 0.7 if sun > 0.45 else 2.5), alpha=0.1 + 0.6 * sun)
+    soft = cv2.convertScaleAbs(cv2.GaussianBlur(contact, (0, 0), 1.6), alpha=0.42)
+    keep = cv2.bitwise_not(cv2.max(hard, soft))
+    keep = cv2.resize(keep, (width, height), interpolation=cv2.INTER_LINEAR)
+    cv2.multiply(picture, cv2.merge((keep, keep, keep)), dst=picture, scale=1 / 255)
+
+
+def _fallen(alpha: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> tuple[slice, slice, np.ndarray] | None:
+    """The silhouette under an affine map, cut to a map of this shape: rows, columns, piece."""
+    h, w = alpha.shape
+    corners = np.array(((0, 0, 1), (w, 0, 1), (0, h, 1), (w, h, 1))) @ matrix.T
+    left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int).tolist()
+    right, bottom = np.minimum(np.ceil(corners.max(axis=0)), (shape[1], shape[0])).astype(int).tolist()
+    if left >= right or top >= bottom:
+        return None
+    moved = matrix.copy()
+    moved[:, 2] -= (left, top)
+    piece = cv2.warpAffine(alpha, moved, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
+    return slice(top, bottom), slice(left, right), piece
 
 
 def _measure(owner: np.ndarray, mark: int, sprite: Sprite, boxes: Boxes) -> bool:

@@ -1,102 +1,293 @@
-"""The empty stage: sky, houses, ground, and the camera that looks at it."""
+"""The empty stage of a view: sky, houses, ground and what is painted on it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
 
-from datasets.synthetic import textures
-from datasets.synthetic.canvas import Light
+from datasets.synthetic import facades, textures
+from datasets.synthetic.canvas import Colour
+from datasets.synthetic.view import View
 
-
-@dataclass(frozen=True)
-class View:
-    """The camera: a point on the ground at row y is seen at (y - horizon) / camera pixels a metre.
-
-    Attributes:
-        size: width and height of the picture.
-        horizon: row of the horizon.
-        camera: height of the camera over the ground in metres.
-        far: row where the walkable ground ends (the foot of the houses).
-        haze: share of haze per unit of distance.
-        haze_colour: its colour.
-        light: the light.
-        warm: the weather, 0 winter to 1 summer.
-    """
-
-    size: tuple[int, int]
-    horizon: float
-    camera: float
-    far: float
-    haze: float
-    haze_colour: tuple[int, int, int]
-    light: Light
-    warm: float
-
-    def row(self, scale: float) -> float:
-        """The row of the ground where a metre is `scale` pixels."""
-        return self.horizon + scale * self.camera
-
-
-def draw_view(rng: np.random.Generator, size: tuple[int, int]) -> View:
-    """A camera and a light at random."""
-    height = size[1]
-    unit = height / 480
-    camera = float(rng.choice((rng.uniform(1.2, 1.9), rng.uniform(1.9, 3.2), rng.uniform(3.2, 6.0)), p=(0.5, 0.3, 0.2)))
-    horizon = float(height * rng.uniform(0.28, 0.5)) - unit * 12 * (camera - 1.5)
-    far = horizon + camera * unit * float(np.exp(rng.uniform(np.log(9), np.log(45))))
-    side = rng.uniform(-0.8, 0.8)
-    direction = np.array((side, rng.uniform(0.35, 0.8), rng.uniform(0.25, 0.9)))
-    direction /= np.sqrt((direction**2).sum())
-    sun = float(rng.choice((rng.uniform(0.1, 0.3), rng.uniform(0.45, 0.75)), p=(0.5, 0.5)))
-    light = Light(
-        direction=tuple(float(v) for v in direction),
-        sun=sun,
-        ambient=float(0.95 - 0.72 * sun),
-        shadow=(float(-side * rng.uniform(0.5, 1.6)), float(rng.uniform(-0.35, 0.3))),
-    )
-    grey = int(rng.integers(170, 235))
-    return View(
-        size=size,
-        horizon=horizon,
-        camera=camera,
-        far=far,
-        haze=float(rng.choice((0.0, rng.uniform(0, 4), rng.uniform(4, 14)), p=(0.3, 0.5, 0.2))) * unit,
-        haze_colour=(grey - 6, grey, min(255, grey + 6)),
-        light=light,
-        warm=float(rng.uniform(0, 1)),
-    )
+_GROUNDS = ((122, 120, 118), (98, 98, 100), (146, 142, 136), (164, 156, 144), (112, 106, 100), (134, 124, 114))
+_ROADS = ((86, 86, 88), (70, 70, 74), (102, 102, 102), (118, 116, 114))
+_GRASS = ((86, 104, 56), (104, 116, 66), (72, 92, 50), (124, 122, 76))
 
 
 def paint_scenery(rng: np.random.Generator, view: View) -> np.ndarray:
-    """The stage without people. uint8 (H, W, 3), RGB."""
+    """The stage without people and things. uint8 (H, W, 3), RGB."""
     width, height = view.size
     picture = np.empty((height, width, 3), np.uint8)
-    top = np.array((rng.integers(90, 190), rng.integers(140, 210), rng.integers(190, 245)))
-    low = np.array((225, 228, 232))
-    steps = np.linspace(0, 1, height)[:, None, None]
-    picture[:] = top * (1 - steps) + low * steps
-    base = round(view.far)
-    x = -int(rng.integers(0, 120))
-    while x < width:
-        house = int(rng.integers(90, 300))
-        roof = base - int(rng.integers(120, 420))
-        colour = rng.integers(70, 215) + rng.integers(-18, 18, 3)
-        cv2.rectangle(picture, (x, roof), (x + house, base), tuple(int(c) for c in colour), -1)
-        gap, tall = int(rng.integers(24, 50)), int(rng.integers(26, 52))
-        glass = tuple(int(c) for c in rng.integers(30, 110) + rng.integers(-10, 20, 3))
-        for wy in range(base - 70, max(roof, -tall), -tall - 16):
-            for wx in range(x + 12, x + house - gap // 2, gap):
-                cv2.rectangle(picture, (wx, wy - tall), (wx + gap // 2, wy), glass, -1)
-        x += house
-    ground = int(rng.integers(85, 165))
-    picture[base:] = (
-        np.linspace(0.92, 1.05, max(1, height - base))[:, None, None] * (ground, ground - 2, ground - 5)
-    ).clip(0, 255)
-    offset = (int(rng.integers(1024)), int(rng.integers(1024)))
-    for texture, strength in ((textures.fractal(), 0.35), (textures.grain(), 0.3)):
-        layer = textures.cut(texture, offset, height, width)
-        picture = cv2.addWeighted(picture, 1.0, cv2.merge((layer, layer, layer)), strength, -128 * strength)
+    if view.kind == "hall":
+        _ceiling(rng, picture, view)
+    else:
+        _sky(rng, picture, view)
+    _ground(rng, picture, view)
+    _houses(rng, picture, view)
     return picture
+
+
+def _pick(rng: np.random.Generator, colours: tuple[Colour, ...], by: int = 16) -> Colour:
+    base = colours[int(rng.integers(len(colours)))]
+    common = rng.integers(-by, by + 1)
+    return tuple(int(np.clip(c + common + rng.integers(-4, 5), 0, 255)) for c in base)
+
+
+def _times(colour: Colour, share: float) -> Colour:
+    return tuple(int(max(0, min(255, c * share))) for c in colour)
+
+
+def _sky(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
+    """A gradient with clouds, down to the horizon."""
+    height, width = picture.shape[:2]
+    rows = min(height, max(2, int(view.horizon) + 2))
+    clear = view.light.sun > 0.45
+    if clear:
+        top = np.array((70, 120, 190)) + rng.integers(-25, 30)
+        low = np.array((190, 212, 232)) + rng.integers(-12, 16)
+    else:
+        grey = rng.integers(165, 235)
+        top, low = np.array((grey - 14, grey - 8, grey)), np.array((grey + 12, grey + 14, grey + 16))
+    steps = np.linspace(0, 1, rows)[:, None, None] ** 1.3
+    picture[:rows] = np.clip(top * (1 - steps) + low * steps, 0, 255)
+    picture[rows:] = low.clip(0, 255)
+    offset = (int(rng.integers(1024)), int(rng.integers(1024)))
+    piece = textures.cut(textures.fractal(), offset, max(8, rows // 2), max(8, width // 4))
+    clouds = cv2.resize(piece, (width, rows), interpolation=cv2.INTER_CUBIC)
+    bias = int(rng.integers(95, 165)) if clear else 110
+    clouds = cv2.convertScaleAbs(cv2.subtract(clouds, bias), alpha=4.0 if clear else 1.0)
+    white = np.full((rows, width, 3), 244 if clear else int(low.min().clip(0, 255)), np.uint8)
+    cover = cv2.merge((clouds,) * 3)
+    held = cv2.multiply(picture[:rows], cv2.bitwise_not(cover), scale=1 / 255)
+    picture[:rows] = cv2.add(held, cv2.multiply(white, cover, scale=1 / 255))
+
+
+def _ceiling(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
+    """The ceiling of a hall, with rows of lamps."""
+    tone = _pick(rng, ((214, 212, 206), (180, 178, 172), (120, 118, 114)))
+    picture[:] = tone
+    high = view.camera + 2.6
+    lamp = (252, 250, 240)
+    for x in np.linspace(view.left, view.right, int(rng.integers(3, 6)))[1:-1]:
+        for z in np.arange(2.0, view.far, float(rng.uniform(2, 4))):
+            corners = np.array(
+                ((x - 0.3, high, z), (x + 0.3, high, z), (x + 0.3, high, z + 0.9), (x - 0.3, high, z + 0.9))
+            )
+            _polygon(picture, view.seen(corners), lamp)
+
+
+def _polygon(picture: np.ndarray, points: np.ndarray, colour: Colour) -> None:
+    held = np.clip(points, -20_000, 20_000)
+    cv2.fillPoly(picture, [np.rint(held * 16).astype(np.int32)], colour, cv2.LINE_AA, 4)
+
+
+def _strip(picture: np.ndarray, view: View, x: tuple[float, float], z: tuple[float, float], colour: Colour) -> None:
+    """A rectangle on the ground."""
+    near, far = max(z[0], 0.6 * view.near), min(z[1], 400.0)
+    if far <= near:
+        return
+    corners = np.array(((x[0], 0, near), (x[1], 0, near), (x[1], 0, far), (x[0], 0, far)), np.float64)
+    _polygon(picture, view.seen(corners), colour)
+
+
+def _ground(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
+    top = max(0, int(view.horizon))
+    ground = _pick(rng, _GRASS if view.kind == "park" else _GROUNDS)
+    if view.kind == "hall":
+        ground = _pick(rng, ((190, 184, 174), (150, 144, 136), (206, 202, 196), (120, 112, 104)))
+    picture[top:] = ground
+    wide = (-200.0, 200.0)
+    road = _pick(rng, _ROADS)
+    if view.kind == "street" and view.kerbs:
+        _tiles(rng, picture, view, ground, (view.left, view.right))
+        _street_road(rng, picture, view, road)
+    elif view.kind == "front" and view.kerbs:
+        _tiles(rng, picture, view, ground, wide)
+        begin, end = view.kerbs
+        _strip(picture, view, wide, (begin, end), road)
+        for z in view.kerbs:
+            _strip(picture, view, wide, (z - 0.09, z + 0.09), _times(ground, 1.2))
+            _strip(picture, view, wide, (z - 0.22, z - 0.09), _times(road, 0.7))
+        _front_markings(rng, picture, view)
+    elif view.kind == "park":
+        path = _pick(rng, ((170, 158, 136), (140, 134, 126), (110, 108, 106)))
+        if rng.uniform() < 0.5:
+            _strip(picture, view, wide, (view.near, view.far * float(rng.uniform(0.2, 0.6))), path)
+        _strip(picture, view, view.kerbs, (0.5, view.far), path)
+    elif rng.uniform() < 0.8:
+        _tiles(rng, picture, view, ground, wide)
+    _patches(rng, picture, view)
+    _roughen(rng, picture[top:], view, top)
+
+
+def _street_road(rng: np.random.Generator, picture: np.ndarray, view: View, road: Colour) -> None:
+    one, other = view.kerbs
+    along = (0.5, 300.0)
+    _strip(picture, view, (one, other), along, road)
+    kerb = _pick(rng, ((168, 164, 158), (140, 138, 134)))
+    for x, inner in ((one, 0.2), (other, -0.2)):
+        _strip(picture, view, (x - 0.08, x + 0.08), along, kerb)
+        _strip(picture, view, tuple(sorted((x + inner * 0.4, x + inner))), along, _times(road, 0.72))
+    white = _pick(rng, ((222, 222, 216), (196, 196, 190)))
+    middle = 0.5 * (one + other)
+    if rng.uniform() < 0.8:
+        dash, gap = float(rng.uniform(1.5, 4)), float(rng.uniform(1.5, 5))
+        for z in np.arange(float(rng.uniform(0, 4)), 60, dash + gap):
+            _strip(picture, view, (middle - 0.07, middle + 0.07), (z, z + dash), white)
+    if rng.uniform() < 0.35:
+        z = float(rng.uniform(1.2, 4)) * view.near
+        for x in np.arange(one + 0.3, other - 0.5, 1.0):
+            _strip(picture, view, (x, x + 0.5), (z, z + 3.0), white)
+
+
+def _front_markings(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
+    begin, end = view.kerbs
+    white = _pick(rng, ((222, 222, 216), (196, 196, 190)))
+    middle = 0.5 * (begin + end)
+    if rng.uniform() < 0.7:
+        start = float(rng.uniform(0, 5))
+        for x in np.arange(-30 + start, 30, 5.5):
+            _strip(picture, view, (x, x + 2.8), (middle - 0.07, middle + 0.07), white)
+    if rng.uniform() < 0.3:
+        x = float(rng.uniform(-5, 3))
+        for z in np.arange(begin + 0.4, end - 0.6, 1.0):
+            _strip(picture, view, (x, x + 3.0), (z, z + 0.5), white)
+
+
+def _tiles(rng: np.random.Generator, picture: np.ndarray, view: View, ground: Colour, x: tuple[float, float]) -> None:
+    """The joints of slabs, as far as they can be told apart."""
+    side = float(rng.choice((0.4, 0.6, 1.0, 2.0)))
+    colour = _times(ground, float(rng.uniform(0.78, 0.92)))
+    near, reach = 0.8 * view.near, view.scale(1.0) * side
+    far = min(60.0, reach / 3.5)
+    half = (view.size[0] / view.focal) * far
+    xs = np.arange(max(x[0], -half), min(x[1], half), side)[:240]
+    zs = np.arange(near, min(60.0, float(np.sqrt(reach * view.camera / 2.5))), side)[:240]
+    lines = [view.seen(np.array(((v, 0.0, near), (v, 0.0, far)))) for v in xs]
+    lines += [view.seen(np.array(((max(x[0], -half), 0.0, z), (min(x[1], half), 0.0, z)))) for z in zs]
+    fixed = [np.rint(np.clip(line, -20_000, 20_000) * 16).astype(np.int32) for line in lines]
+    cv2.polylines(picture, fixed, False, colour, 1, cv2.LINE_AA, 4)
+
+
+def _patches(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
+    """Mended asphalt, manholes and stains."""
+    for _ in range(int(rng.integers(0, 5))):
+        z = view.near * float(rng.uniform(1.0, 4.0))
+        x = float(rng.uniform(-0.5, 0.5)) * view.size[0] / view.scale(z)
+        column, row = (round(v) for v in view.foot(x, z))
+        radius = float(rng.uniform(0.2, 0.9)) * view.scale(z)
+        flat = max(1, round(radius * view.camera / z))
+        if not (0 <= column < view.size[0] and 0 <= row < view.size[1]):
+            continue
+        tone = tuple(int(v) for v in picture[row, column] * float(rng.uniform(0.7, 1.1)))
+        cv2.ellipse(picture, (column, row), (max(1, round(radius)), flat), 0, 0, 360, tone, -1, cv2.LINE_AA)
+
+
+def _roughen(rng: np.random.Generator, ground: np.ndarray, view: View, top: int) -> None:
+    """Lay noise on the ground in perspective, so that it grows towards the camera."""
+    height, width = ground.shape[:2]
+    per_metre = 46.0
+    shift = rng.uniform(0, 20, 2)
+    to_world = np.array(((1 / per_metre, 0, -11 - shift[0]), (0, 1 / per_metre, shift[1] * 0), (0, 0, 1)))
+    to_picture = np.array(((view.focal, view.cx, 0), (0, view.horizon - top, view.focal * view.camera), (0, 1, 0)))
+    texture = textures.fractal()[: textures.SIDE, : textures.SIDE]
+    flat = cv2.warpPerspective(
+        texture, to_picture @ to_world, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+    )
+    offset = (int(rng.integers(1024)), int(rng.integers(1024)))
+    fine = textures.cut(textures.grain(), offset, height, width)
+    strength = float(rng.uniform(0.12, 0.3)) * (0.4 if view.kind == "hall" else 1.0)
+    layer = cv2.addWeighted(flat, strength, fine, 0.7 * strength, 128 - 1.7 * strength * 128)
+    cv2.addWeighted(ground, 1.0, cv2.merge((layer,) * 3), 1.0, -128, dst=ground)
+    # The distance fades into haze, or into the mirrored light of a floor.
+    fade = np.array([view.fade(view.focal * view.camera / max(1.0, y + top - view.horizon)) for y in range(height)])
+    if fade.max() > 0.02:
+        share = fade[:, None, None]
+        ground[:] = (ground * (1 - share) + np.array(view.haze_colour) * share).astype(np.uint8)
+
+
+@cache
+def _front(number: int, level: int) -> np.ndarray:
+    """A house front, halved `level` times."""
+    image = facades.facade(number)
+    if level == 0:
+        return image
+    size = (image.shape[1] >> level, image.shape[0] >> level)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _houses(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
+    """House fronts along the walls of the view, the far ones first."""
+    if view.kind == "park":
+        return
+    tall = (4.2, 4.4) if view.kind == "hall" else (8.0, 16.0)
+    sunlit = view.light.direction[0] * view.light.sun
+    walls: list[tuple[float, tuple[float, float], tuple[float, float], float]] = []
+    if view.kind in ("street", "hall"):
+        if view.kind == "hall" or rng.uniform() < 0.75:
+            walls.append((view.far, (view.left - 30, view.far), (view.right + 30, view.far), 1.0))
+        for x, light in ((view.left, 1.0 + 0.4 * sunlit), (view.right, 1.0 - 0.4 * sunlit)):
+            z = view.far
+            while z > 0.45 * view.near:
+                z0 = z - float(rng.uniform(7, 13))
+                walls.append((z0, (x, z), (x, max(0.4, z0)), light))
+                z = z0
+    else:
+        slope = float(rng.normal(0, 0.06))
+        half = 0.75 * view.size[0] * view.far / view.focal
+        x = -half - float(rng.uniform(0, 10))
+        while x < half:
+            x1 = x + float(rng.uniform(7, 13))
+            walls.append((view.far, (x, view.far + slope * x), (x1, view.far + slope * x1), 1.0))
+            x = x1
+    for z, start, end, light in sorted(walls, key=lambda w: -w[0]):
+        _hang(rng, picture, view, start, end, float(rng.uniform(*tall)), light, z)
+
+
+def _hang(
+    rng: np.random.Generator,
+    picture: np.ndarray,
+    view: View,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    tall: float,
+    light: float,
+    z: float,
+) -> None:
+    """Hang one house front between two points (x, z) of the ground, `tall` metres high."""
+    height, width = picture.shape[:2]
+    (x0, z0), (x1, z1) = start, end
+    corners = view.seen(np.array(((x0, tall, z0), (x1, tall, z1), (x1, 0, z1), (x0, 0, z0)), np.float64))
+    if corners[0, 0] > corners[1, 0]:
+        corners = corners[[1, 0, 3, 2]]
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    left, top = max(0, int(np.floor(low[0]))), max(0, int(np.floor(low[1])))
+    right, bottom = min(width, int(np.ceil(high[0]))), min(height, int(np.ceil(high[1])))
+    number = int(rng.integers(facades.COUNT))
+    if right <= left or bottom <= top:
+        return
+    density = view.scale(max(min(z0, z1), view.near)) / facades.PER_METRE
+    level = 0 if density > 0.6 else 1 if density > 0.3 else 2
+    image = _front(number, level)
+    kept = round(image.shape[0] * min(1.0, tall / facades.HEIGHT))
+    image = image[-kept:]
+    tint = np.clip(light * rng.uniform(0.82, 1.12) * (1 + rng.normal(0, 0.03, 3)), 0.3, 1.5)
+    rows, columns = image.shape[:2]
+    source = np.array(((0, 0), (columns, 0), (columns, rows), (0, rows)), np.float32)
+    target = (corners - (left, top)).astype(np.float32)
+    matrix = cv2.getPerspectiveTransform(source, target)
+    fade = view.fade(max(1.0, z))
+    table = np.arange(256)[:, None] * tint * (1 - fade) + np.array(view.haze_colour) * fade
+    image = cv2.LUT(image, np.rint(np.clip(table, 0, 255)).astype(np.uint8)[None])
+    region = np.ascontiguousarray(picture[top:bottom, left:right])
+    cv2.warpPerspective(
+        image,
+        matrix,
+        (right - left, bottom - top),
+        dst=region,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_TRANSPARENT,
+    )
+    picture[top:bottom, left:right] = region

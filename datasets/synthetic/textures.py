@@ -1,6 +1,7 @@
 """Noise that is made once a process from fixed seeds and cut at an offset: no picture pays for random numbers.
 
-All of it is uint8 around 128 and made with whole numbers, so that every machine makes the same.
+All of it is uint8 around 128, repeats after 1024 pixels, and is made with whole numbers, so that every
+machine makes the same.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ def _grid_noise(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray
 
 def _normalised(total: np.ndarray, deviation: int) -> np.ndarray:
     spread = max(1, int(np.sqrt(np.mean(total.astype(np.int64) ** 2))))
-    return np.clip(128 + total * deviation // spread, 0, 255).astype(np.uint8)
+    texture = np.clip(128 + total * deviation // spread, 0, 255).astype(np.uint8)
+    # Its beginning again at its end, so that a piece is a view wherever it begins.
+    margin = ((0, 512), (0, 704), *((0, 0),) * (texture.ndim - 2))
+    return np.pad(texture, margin, mode="wrap")
 
 
 @cache
 def fractal() -> np.ndarray:
-    """Noise with a falling spectrum, as most surfaces have. uint8 (1024, 1024), deviation 32."""
+    """Noise with a falling spectrum, as most surfaces have. uint8 (1536, 1728), deviation 32."""
     rng = np.random.Generator(np.random.PCG64(11))
     total = sum(_grid_noise(rng, n, n) * (1024 // n) // 16 for n in (8, 16, 32, 64, 128, 256, 512))
     return _normalised(total, 32)
@@ -39,7 +43,7 @@ def fractal() -> np.ndarray:
 
 @cache
 def grain() -> np.ndarray:
-    """Fine noise of asphalt, plaster and grass. uint8 (1024, 1024), deviation 32."""
+    """Fine noise of asphalt, plaster and grass. uint8 (1536, 1728), deviation 32."""
     rng = np.random.Generator(np.random.PCG64(12))
     total = sum(_grid_noise(rng, n, n) * weight for n, weight in ((1024, 3), (512, 3), (256, 2), (64, 1)))
     return _normalised(total, 32)
@@ -47,7 +51,7 @@ def grain() -> np.ndarray:
 
 @cache
 def folds() -> np.ndarray:
-    """Long soft ridges, as cloth has them, mostly upright. uint8 (1024, 1024), deviation 32."""
+    """Long soft ridges, as cloth has them, mostly upright. uint8 (1536, 1728), deviation 32."""
     rng = np.random.Generator(np.random.PCG64(13))
     total = sum(
         _grid_noise(rng, rows, columns) * weight
@@ -59,7 +63,7 @@ def folds() -> np.ndarray:
 
 @cache
 def sensor_noise() -> np.ndarray:
-    """Normal noise, each channel partly its own. uint8 (1024, 1024, 3), deviation 32."""
+    """Normal noise, each channel partly its own. uint8 (1536, 1728, 3), deviation 32."""
     rng = np.random.Generator(np.random.PCG64(14))
     own = rng.integers(-64, 64, (4, SIDE, SIDE, 3), dtype=np.int32).sum(axis=0)
     shared = rng.integers(-64, 64, (4, SIDE, SIDE, 1), dtype=np.int32).sum(axis=0)
@@ -69,7 +73,7 @@ def sensor_noise() -> np.ndarray:
 def cut(texture: np.ndarray, offset: tuple[int, int], height: int, width: int) -> np.ndarray:
     """A piece of a texture from `offset` (row, column), wrapped around where it is too small."""
     top, left = offset[0] % SIDE, offset[1] % SIDE
-    if top + height <= SIDE and left + width <= SIDE:
+    if top + height <= texture.shape[0] and left + width <= texture.shape[1]:
         return texture[top : top + height, left : left + width]
     rows = (top + np.arange(height)) % SIDE
     columns = (left + np.arange(width)) % SIDE
