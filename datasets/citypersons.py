@@ -142,9 +142,11 @@ def read_mat(path: Path, split: str) -> list[Picture]:
         InputError: no such file, a foreign one, or that of the other split.
     """
     try:
-        content = loadmat(BytesIO(path.read_bytes()))
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
+    try:
+        content = loadmat(BytesIO(data))
     # A damaged or foreign file makes scipy fail with whatever its bytes lead to.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -197,9 +199,8 @@ def read_json(folder: Path) -> list[Picture]:
 def _checked(rows: np.ndarray, where: str) -> np.ndarray:
     wrong = ~np.isfinite(rows).all(axis=1) | (rows[:, 3:5] <= 0).any(axis=1) | ~np.isin(rows[:, 0], range(len(NAMES)))
     if wrong.any():
-        raise InputError(
-            f"{where}: row {int(np.argmax(wrong)) + 1} has no class from 0 to 5 or no area; download again"
-        )
+        row = int(np.argmax(wrong)) + 1
+        raise InputError(f"{where}: row {row} has no class from 0 to 5 or no area; download it again")
     return rows
 
 
