@@ -38,6 +38,7 @@ from detector.evaluation import Detections, Result, evaluate, read_detections, w
 from detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
 from detector.evaluation.caltech_results import write_caltech_detections
 from detector.evaluation.coco import coco_ap
+from detector.evaluation.plain import check
 from detector.evaluation.protocols import PROTOCOLS
 from tools.command import run
 
@@ -73,6 +74,13 @@ def parser() -> argparse.ArgumentParser:
         help="give detections this width over height before matching (default: 0.41 for caltech, else none)",
     )
     rules.add_argument("--subsets", nargs="+", metavar="NAME", help="default: all of the protocol")
+    rules.add_argument(
+        "--check",
+        type=int,
+        default=0,
+        metavar="RUNS",
+        help="evaluate RUNS times by a plain loop too, in turn; print both times and the largest difference",
+    )
     output = p.add_argument_group("output")
     output.add_argument("--json", metavar="FILE", help="all figures; of several detections an object by name")
     output.add_argument("--plot", metavar="FILE", help="curves, one panel a subset (.png, .pdf, .svg)")
@@ -104,6 +112,14 @@ def main() -> None:
             print(f"== {name}")
         print_tables(objects[name])
         _warn(name, detections, result)
+        if options.check > 0:
+            checked = check(
+                annotations, detections, protocol, detections_aspect=aspect, subsets=options.subsets, runs=options.check
+            )
+            print(
+                f"\nloop over pictures {checked.loop_seconds * 1e3:.1f} ms, vectorised {checked.seconds * 1e3:.1f} ms: "
+                f"{checked.loop_seconds / checked.seconds:.0f} times faster, largest difference {checked.difference:g}"
+            )
 
     if options.json:
         _write_json(Path(options.json), objects if len(objects) > 1 else next(iter(objects.values())))
