@@ -18,11 +18,10 @@ import numpy as np
 FALSE_POSITIVE = -1
 DROPPED = -2
 
-# Pairs of a detection and a ground truth that are looked at in one go: bounds the memory at some 100 MB.
-_PAIRS_A_BLOCK = 1 << 20
-# Coordinates beyond this are treated alike where pairs are looked for; pictures lie further apart than that.
-_FAR = 1e6
-_STRIDE = 4 * _FAR
+# Pairs of a detection and a ground truth that are looked at in one go: few enough to stay in the cache.
+_PAIRS_A_BLOCK = 1 << 14
+# Upright strips of each picture in which ground truths are looked up.
+_STRIPS = 64
 
 
 def overlapping_pairs(
@@ -73,26 +72,31 @@ def overlapping_pairs(
 def _windows(
     boxes: np.ndarray, images: np.ndarray, truths: np.ndarray, truth_images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The ground truths that may reach a detection from the left or right: a window in an order by x.
+    """The ground truths that may reach a detection from the left or right: a window in an order by picture and x.
 
     A detection is met by none that begins right of it, nor by one that begins further left of it than the widest
-    of the picture reaches. The windows only spare work: they may be too wide, never too narrow.
+    of the picture reaches. Each picture is cut into upright strips; a window begins and ends with a strip.
 
     Returns:
-        order of the ground truths by picture and x, int64 (n,); each detection's first place in it and the number
-        of places, int64 (k,).
+        order of the ground truths, int64 (n,); each detection's first place in it and the number of places,
+        int64 (k,).
     """
-    # One number that holds picture and x; its rounding is taken up by a margin of one pixel.
-    x, truth_x = np.clip(boxes[:, 0], -_FAR, _FAR), np.clip(truths[:, 0], -_FAR, _FAR)
-    right = np.clip(boxes[:, 0] + boxes[:, 2], -_FAR, _FAR)
     pictures = int(max(images.max(), truth_images.max())) + 1
+    left = truths[:, 0].min()
+    strip = (truths[:, 0].max() - left) / _STRIPS or 1.0
     widest = np.zeros(pictures)
-    np.maximum.at(widest, truth_images, np.minimum(truths[:, 2], 2 * _FAR))
-    places = truth_images * _STRIDE + truth_x
-    order = np.argsort(places)
-    places = places[order]
-    first = np.searchsorted(places, images * _STRIDE + np.maximum(x - widest[images], -_FAR) - 1)
-    last = np.searchsorted(places, images * _STRIDE + right + 1)
+    np.maximum.at(widest, truth_images, truths[:, 2])
+
+    def strip_of(x: np.ndarray, picture: np.ndarray) -> np.ndarray:
+        return np.clip((x - left) / strip, 0, _STRIPS - 1).astype(np.int64) + picture * _STRIPS
+
+    strips = strip_of(truths[:, 0], truth_images)
+    order = np.argsort(strips, kind="stable")
+    places = np.zeros(pictures * _STRIPS + 1, np.int64)
+    np.cumsum(np.bincount(strips, minlength=pictures * _STRIPS), out=places[1:])
+    # One pixel more takes up the rounding of the subtraction.
+    first = places[strip_of(boxes[:, 0] - widest[images] - 1, images)]
+    last = places[strip_of(boxes[:, 0] + boxes[:, 2], images) + 1]
     return order, first, np.maximum(last - first, 0)
 
 
