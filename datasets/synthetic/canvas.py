@@ -98,9 +98,11 @@ class Canvas:
         self.coloured = coloured
         self.shade = 1.0
         shape = (self.height * self.factor, self.width * self.factor)
+        self.person = person
         self.alpha = np.zeros(shape, np.uint8)
-        self.full = np.zeros(shape, np.uint8) if person else None
-        self.seen = np.zeros(shape, np.uint8) if person else None
+        # Until something that is no body part is drawn, all that is covered is body.
+        self.full: np.ndarray | None = None
+        self.seen: np.ndarray | None = None
         if coloured:
             self.albedo = np.zeros((*shape, 3), np.uint8)
             self.lit = np.full(shape, 128, np.uint8)
@@ -123,6 +125,7 @@ class Canvas:
 
     def _fill(self, pixels: np.ndarray, colour: Colour, brightness: float, body: bool) -> None:
         outline = [np.rint(pixels * (1 << SHIFT)).astype(np.int32)]
+        self._part_masks(body)
         cv2.fillPoly(self.alpha, outline, 255, cv2.LINE_8, SHIFT)
         if self.seen is not None:
             cv2.fillPoly(self.seen, outline, 255 if body else 0, cv2.LINE_8, SHIFT)
@@ -131,6 +134,11 @@ class Canvas:
         if self.coloured:
             cv2.fillPoly(self.albedo, outline, colour, cv2.LINE_8, SHIFT)
             cv2.fillPoly(self.lit, outline, self._level(brightness), cv2.LINE_8, SHIFT)
+
+    def _part_masks(self, body: bool) -> None:
+        """Begin to keep body and belongings apart where the first of the belongings is drawn."""
+        if self.person and not body and self.seen is None:
+            self.full, self.seen = self.alpha.copy(), self.alpha.copy()
 
     def _level(self, brightness: float) -> int:
         return int(max(0, min(255, 128 * brightness * self.shade)))
@@ -154,6 +162,7 @@ class Canvas:
         """Draw a line (m, 2) of `width` metres."""
         line = [np.rint(self.pixels(points) * (1 << SHIFT)).astype(np.int32)]
         thickness = max(1, round(width * self._unit))
+        self._part_masks(body)
         cv2.polylines(self.alpha, line, False, 255, thickness, cv2.LINE_8, SHIFT)
         if self.seen is not None:
             cv2.polylines(self.seen, line, False, 255 if body else 0, thickness, cv2.LINE_8, SHIFT)
@@ -235,6 +244,7 @@ class Canvas:
                 self._fill(self.pixels(centres[end] + _CIRCLE * half[end]), colour, middle, body)
         self._fill(self.pixels(outline), colour, middle, body)
         if self.coloured:
+            strips = max(2, min(strips, int(0.5 * self._unit * float(half.max()))))
             # All strips' outlines at once: (strips, 2 m, 2).
             edges = np.linspace(-1.0, 1.0, strips + 1)[:, None, None]
             lines = np.rint(self.pixels(centres + offset * edges) * (1 << SHIFT)).astype(np.int32)
@@ -256,6 +266,8 @@ class Canvas:
         size = (self.width, self.height)
         alpha = cv2.resize(self.alpha, size, interpolation=cv2.INTER_AREA)
         colour = full = seen = None
+        if self.person:
+            full = seen = alpha >= SOLID
         if self.full is not None:
             full = cv2.resize(self.full, size, interpolation=cv2.INTER_AREA) >= SOLID
             seen = cv2.resize(self.seen, size, interpolation=cv2.INTER_AREA) >= SOLID

@@ -202,6 +202,8 @@ def _arm(skeleton: Skeleton, canvas: Canvas, side: str, depth: float) -> None:
         canvas.tube(stations, widths, upper, strips=5)
 
 
+_QUARTERS = np.arange(5) / 4
+
 # Half widths of the trunk, sideways and front to back, as shares of the stature, from neck to crotch.
 _TRUNK = np.array(
     (
@@ -265,20 +267,21 @@ def _hem(skeleton: Skeleton, canvas: Canvas, half: float, length: float, colour:
     )
 
 
-def _between(one: np.ndarray, other: np.ndarray, t: float, u: float) -> np.ndarray:
-    """A point on a tube: t along it from 0 to 1, u across from -1 to 1."""
-    k = t * (len(one) - 1)
-    i = min(int(k), len(one) - 2)
-    a = one[i] + (k - i) * (one[i + 1] - one[i])
-    b = other[i] + (k - i) * (other[i + 1] - other[i])
-    return 0.5 * (1 + u) * a + 0.5 * (1 - u) * b
+def _on_tube(one: np.ndarray, other: np.ndarray, t: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Points on a tube: t (k,) along it from 0 to 1, u (k,) across from -1 to 1. (k, 2)."""
+    at = t * (len(one) - 1)
+    i = np.minimum(at.astype(int), len(one) - 2)
+    part = (at - i)[:, None]
+    a = one[i] + part * (one[i + 1] - one[i])
+    b = other[i] + part * (other[i + 1] - other[i])
+    across = 0.5 * (1 + u)[:, None]
+    return across * a + (1 - across) * b
 
 
 def _patch(one: np.ndarray, other: np.ndarray, t0: float, t1: float, u0: float, u1: float) -> np.ndarray:
-    steps = np.linspace(t0, t1, 4)
-    there = [_between(one, other, t, u0) for t in steps]
-    back = [_between(one, other, t, u1) for t in steps[::-1]]
-    return np.array(there + back)
+    """The outline of a piece of a tube."""
+    steps = t0 + (t1 - t0) * _QUARTERS
+    return _on_tube(one, other, np.concatenate((steps, steps[::-1])), np.repeat((u0, u1), len(steps)))
 
 
 def _pattern(canvas: Canvas, one: np.ndarray, other: np.ndarray, figure: Figure) -> None:
@@ -306,5 +309,5 @@ def _pattern(canvas: Canvas, one: np.ndarray, other: np.ndarray, figure: Figure)
     elif look.pattern == "print":
         canvas.paint(_patch(one, other, 0.38, 0.6, front - 0.35, front + 0.35), look.second)
     elif look.coat > 0:
-        seam = np.array([_between(one, other, t, front) for t in (0.15, 0.6, 1.0)])
+        seam = _on_tube(one, other, np.array((0.15, 0.6, 1.0)), np.full(3, front))
         canvas.crease(seam, 0.012, 0.6)

@@ -42,9 +42,12 @@ class Placed:
 
 def draw_population(rng: np.random.Generator, view: View) -> list[Placed]:
     """Everybody and everything on the ground of a view."""
-    placed = _furniture(rng, view)
-    placed += _deceivers(rng, view)
-    return placed + _people(rng, view)
+    return draw_surroundings(rng, view) + _people(rng, view)
+
+
+def draw_surroundings(rng: np.random.Generator, view: View) -> list[Placed]:
+    """Furniture, dummies and posters: all but the people."""
+    return _furniture(rng, view) + _deceivers(rng, view)
 
 
 def _stand(view: View, what: Figure | Prop, x: float, z: float, label: str = "") -> Placed:

@@ -29,7 +29,8 @@ SHADOW_STEP = 2  # shadows are drawn on a map that much smaller than the picture
 class Boxes:
     """What the masks say, a row for each person, dummy and poster in view; boxes are x1 y1 x2 y2.
 
-    `full` may leave the picture; `seen_area` and `full_area` count pixels.
+    `full` may leave the picture; `seen_area` and `full_area` count pixels,
+    `source` is the place in the list that was composed.
     """
 
     full: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -39,9 +40,11 @@ class Boxes:
     label: list[str] = field(default_factory=list)
     pose: list[str] = field(default_factory=list)
     lean: list[float] = field(default_factory=list)
+    source: list[int] = field(default_factory=list)
 
 
-def _generator(seed: int, index: int, stream: int) -> np.random.Generator:
+def generator(seed: int, index: int, stream: int) -> np.random.Generator:
+    """Random numbers that depend on these three alone; each part of a scene has a stream of its own."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, index, stream))))
 
 
@@ -58,7 +61,8 @@ def compose(view: View, placed: list[Placed], picture: np.ndarray | None = None)
     """
     width, height = view.size
     owner = np.zeros((height, width), np.int16)
-    order = sorted(placed, key=lambda p: -p.depth)
+    source = sorted(range(len(placed)), key=lambda i: -placed[i].depth)
+    order = [placed[i] for i in source]
     sprites = [_render(p, view, coloured=picture is not None) for p in order]
     if picture is not None:
         _cast_shadows(picture, sprites, order, view)
@@ -68,6 +72,7 @@ def compose(view: View, placed: list[Placed], picture: np.ndarray | None = None)
     kept = np.zeros(len(order) + 1, np.int16)
     for k, (sprite, p) in enumerate(zip(sprites, order, strict=True), start=1):
         if p.label and _measure(owner, k, sprite, boxes):
+            boxes.source.append(source[k - 1])
             boxes.label.append(p.label)
             boxes.pose.append(p.what.pose)
             boxes.lean.append(p.skeleton.lean)
@@ -194,7 +199,7 @@ def _measure(owner: np.ndarray, mark: int, sprite: Sprite, boxes: Boxes) -> bool
 
 def describe(seed: int, index: int, size: tuple[int, int] = (640, 480)) -> tuple[View, list[Placed]]:
     """Camera and population of a scene, nothing drawn."""
-    rng = _generator(seed, index, 0)
+    rng = generator(seed, index, 0)
     view = draw_view(rng, size)
     return view, draw_population(rng, view)
 
@@ -266,8 +271,8 @@ def render_scene(seed: int, index: int, size: tuple[int, int] = (640, 480)) -> S
         size: width and height in pixels.
     """
     view, placed = describe(seed, index, size)
-    picture = paint_scenery(_generator(seed, index, 1), view)
+    picture = paint_scenery(generator(seed, index, 1), view)
     _, boxes = compose(view, placed, picture)
-    rng = _generator(seed, index, 2)
+    rng = generator(seed, index, 2)
     image = sensor.expose(picture, sensor.draw_sensor(rng), rng)
     return make_sample(image, boxes, index + 1)

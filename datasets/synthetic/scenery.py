@@ -50,18 +50,23 @@ def _sky(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
     else:
         grey = rng.integers(165, 235)
         top, low = np.array((grey - 14, grey - 8, grey)), np.array((grey + 12, grey + 14, grey + 16))
-    steps = np.linspace(0, 1, rows)[:, None, None] ** 1.3
-    picture[:rows] = np.clip(top * (1 - steps) + low * steps, 0, 255)
-    picture[rows:] = low.clip(0, 255)
+    picture[rows - 1 :] = low.clip(0, 255)
+    # Skies are smooth: half the size is enough to paint on.
+    half_rows, half_columns = max(2, rows // 2), max(2, width // 2)
+    steps = np.linspace(0, 1, half_rows)[:, None, None] ** 1.3
+    sky = np.empty((half_rows, half_columns, 3), np.uint8)
+    sky[:] = np.clip(top * (1 - steps) + low * steps, 0, 255)
     offset = (int(rng.integers(1024)), int(rng.integers(1024)))
-    piece = textures.cut(textures.fractal(), offset, max(8, rows // 2), max(8, width // 4))
-    clouds = cv2.resize(piece, (width, rows), interpolation=cv2.INTER_CUBIC)
+    piece = textures.cut(textures.fractal(), offset, half_rows, max(8, half_columns // 2))
+    clouds = cv2.resize(piece, (half_columns, half_rows), interpolation=cv2.INTER_LINEAR)
     bias = int(rng.integers(95, 165)) if clear else 110
-    clouds = cv2.convertScaleAbs(cv2.subtract(clouds, bias), alpha=4.0 if clear else 1.0)
-    white = np.full((rows, width, 3), 244 if clear else int(low.min().clip(0, 255)), np.uint8)
-    cover = cv2.merge((clouds,) * 3)
-    held = cv2.multiply(picture[:rows], cv2.bitwise_not(cover), scale=1 / 255)
-    picture[:rows] = cv2.add(held, cv2.multiply(white, cover, scale=1 / 255))
+    cover = cv2.cvtColor(
+        cv2.convertScaleAbs(cv2.subtract(clouds, bias), alpha=4.0 if clear else 1.0), cv2.COLOR_GRAY2RGB
+    )
+    white = 244 if clear else int(low.min().clip(0, 255))
+    held = cv2.multiply(sky, cv2.bitwise_not(cover), scale=1 / 255)
+    sky = cv2.add(held, cv2.convertScaleAbs(cover, alpha=white / 255))
+    picture[:rows] = cv2.resize(sky, (width, rows), interpolation=cv2.INTER_LINEAR)
 
 
 def _ceiling(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
@@ -165,10 +170,13 @@ def _tiles(rng: np.random.Generator, picture: np.ndarray, view: View, ground: Co
     half = (view.size[0] / view.focal) * far
     xs = np.arange(max(x[0], -half), min(x[1], half), side)[:240]
     zs = np.arange(near, min(60.0, float(np.sqrt(reach * view.camera / 2.5))), side)[:240]
-    lines = [view.seen(np.array(((v, 0.0, near), (v, 0.0, far)))) for v in xs]
-    lines += [view.seen(np.array(((max(x[0], -half), 0.0, z), (min(x[1], half), 0.0, z)))) for z in zs]
-    fixed = [np.rint(np.clip(line, -20_000, 20_000) * 16).astype(np.int32) for line in lines]
-    cv2.polylines(picture, fixed, False, colour, 1, cv2.LINE_AA, 4)
+    x0, x1 = max(x[0], -half), min(x[1], half)
+    ends = [((v, 0.0, near), (v, 0.0, far)) for v in xs] + [((x0, 0.0, z), (x1, 0.0, z)) for z in zs]
+    if not ends:
+        return
+    seen = view.seen(np.array(ends).reshape(-1, 3))
+    fixed = np.rint(np.clip(seen, -20_000, 20_000) * 16).astype(np.int32).reshape(-1, 2, 2)
+    cv2.polylines(picture, list(fixed), False, colour, 1, cv2.LINE_AA, 4)
 
 
 def _patches(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
@@ -201,11 +209,14 @@ def _roughen(rng: np.random.Generator, ground: np.ndarray, view: View, top: int)
     strength = float(rng.uniform(0.12, 0.3)) * (0.4 if view.kind == "hall" else 1.0)
     layer = cv2.addWeighted(flat, strength, fine, 0.7 * strength, 128 - 1.7 * strength * 128)
     cv2.addWeighted(ground, 1.0, cv2.merge((layer,) * 3), 1.0, -128, dst=ground)
-    # The distance fades into haze, or into the mirrored light of a floor.
-    fade = np.array([view.fade(view.focal * view.camera / max(1.0, y + top - view.horizon)) for y in range(height)])
-    if fade.max() > 0.02:
-        share = fade[:, None, None]
-        ground[:] = (ground * (1 - share) + np.array(view.haze_colour) * share).astype(np.uint8)
+    # The distance fades into haze.
+    if view.haze > 0:
+        z = view.focal * view.camera / np.maximum(1.0, np.arange(height) + top - view.horizon)
+        share = np.minimum(0.75, 1.0 - np.exp(-z / view.haze))
+        keep = np.repeat(np.rint(255 * (1 - share)).astype(np.uint8)[:, None], width, axis=1)
+        veil = np.rint(share[:, None] * np.array(view.haze_colour)).astype(np.uint8)
+        cv2.multiply(ground, cv2.merge((keep,) * 3), dst=ground, scale=1 / 255)
+        ground += veil[:, None]
 
 
 @cache
