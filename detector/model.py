@@ -32,6 +32,14 @@ class FullPrecisionAnchors(AnchorGenerator):
         return super().forward(image_list, [feature_map[:, :0].float() for feature_map in feature_maps])
 
 
+class FullPrecisionOutputs(RPNHead):
+    """torchvision's proposal head, its outputs in float32: torchvision decodes boxes in the type of the deltas."""
+
+    def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        objectness, deltas = super().forward(x)
+        return [o.float() for o in objectness], [d.float() for d in deltas]
+
+
 class PictureTransform(GeneralizedRCNNTransform):
     """torchvision's resize, normalise and batch; in training the augmentation has resized already."""
 
@@ -116,7 +124,7 @@ def build_detector(settings: Settings, backbone_network: nn.Module | None = None
     )
     proposals = ProposalNetwork(
         anchors,
-        RPNHead(settings.channels, anchors.num_anchors_per_location()[0]),
+        FullPrecisionOutputs(settings.channels, anchors.num_anchors_per_location()[0]),
         # 0.5 rather than 0.7: two scales an octave seldom overlap a person by more than 0.7.
         fg_iou_thresh=0.5,
         bg_iou_thresh=0.3,
@@ -134,6 +142,7 @@ def build_detector(settings: Settings, backbone_network: nn.Module | None = None
         settings.transformers,
         settings.glance_size,
         settings.glance_channels,
+        settings.bin_samples,
     )
     theta_numbers = pool.theta.priors.numel() if settings.transformers else 0
     heads = RegionHeads(

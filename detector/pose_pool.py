@@ -15,7 +15,7 @@ import itertools
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import grid_sample
+from torch.nn.functional import avg_pool2d, grid_sample
 from torchvision.ops import MultiScaleRoIAlign
 
 from detector.spatial_transformer import PRIORS, BoundedTheta, Transformation, target_points
@@ -33,15 +33,15 @@ def build_pool(
     transformers: int,
     glance_size: int,
     glance_channels: int,
+    samples: int = 1,
 ) -> PoseNormalisingPool | MultiScaleRoIAlign:
     """The pool for maps named "0", "1" ... and "pool", finest first; RoIAlign where `transformers` is 0."""
     names = [*(str(i) for i in range(len(strides) - 1)), "pool"]
     if transformers == 0:
         return MultiScaleRoIAlign(names, output_size=size, sampling_ratio=2)
     priors = list(itertools.islice(itertools.cycle(PRIORS), transformers))
-    return PoseNormalisingPool(
-        names, strides, channels, size, BoundedTheta(transformation, priors), glance_size, glance_channels
-    )
+    theta = BoundedTheta(transformation, priors)
+    return PoseNormalisingPool(names, strides, channels, size, theta, glance_size, glance_channels, samples)
 
 
 class PoseNormalisingPool(nn.Module):
@@ -55,6 +55,7 @@ class PoseNormalisingPool(nn.Module):
         theta: makes the localisation network's outputs into bounded theta of the N transformers.
         glance_size: samples of the glance, a side.
         glance_channels: channels of the glance, the first ones of the map.
+        samples: a bin, a side, averaged; 2 is RoIAlign's usual `sampling_ratio`.
         hidden: width of the localisation network.
     """
 
@@ -67,6 +68,7 @@ class PoseNormalisingPool(nn.Module):
         theta: BoundedTheta,
         glance_size: int = 5,
         glance_channels: int = 32,
+        samples: int = 1,
         hidden: int = 64,
     ) -> None:
         super().__init__()
@@ -77,6 +79,7 @@ class PoseNormalisingPool(nn.Module):
         self.transformers, numbers = theta.priors.shape
         self.glance_size = glance_size
         self.glance_channels = glance_channels
+        self.samples = samples
         if channels % self.transformers:
             raise ValueError(f"{channels} channels are not a multiple of {self.transformers} transformers")
         self.localisation = nn.Sequential(
@@ -88,7 +91,7 @@ class PoseNormalisingPool(nn.Module):
         nn.init.zeros_(self.localisation[-1].weight)
         nn.init.zeros_(self.localisation[-1].bias)
         self.register_buffer("glance_points", target_points((glance_size, glance_size)), persistent=False)
-        self.register_buffer("crop_points", target_points((size, size)), persistent=False)
+        self.register_buffer("crop_points", target_points((size * samples, size * samples)), persistent=False)
         self.last_raw: Tensor | None = None
 
     def forward(
@@ -119,19 +122,22 @@ class PoseNormalisingPool(nn.Module):
         glance = self._read(
             [m[:, : self.glance_channels] for m in maps], points[:, None], groups, self.glance_size
         )
-        raw = self.localisation(glance.flatten(1))
+        raw = self.localisation(glance.flatten(1).to(self.localisation[0].weight.dtype))
         self.last_raw = raw.detach()
         theta = self.theta(raw)  # (R, N, P)
 
-        warped = self.theta.transformation.warp(theta.flatten(0, 1), self.crop_points)  # (R N, S S, 2)
+        warped = self.theta.transformation.warp(theta.flatten(0, 1), self.crop_points)  # (R N, points a crop, 2)
         warped = warped.unflatten(0, (len(regions), self.transformers))
-        points = centre[:, None, None] + half[:, None, None] * warped  # (R, N, S S, 2)
-        return self._read(maps, points, groups, self.size), theta
+        points = centre[:, None, None] + half[:, None, None] * warped  # (R, N, points a crop, 2)
+        crops = self._read(maps, points, groups, self.size * self.samples)
+        if self.samples > 1:
+            crops = avg_pool2d(crops, self.samples)
+        return crops, theta
 
     def _groups(self, regions: Tensor, counts: list[int]) -> list[tuple[int, int, Tensor]]:
         """Which regions are read from which level of which picture: (level, picture, indices (k,)), k > 0."""
         area = (regions[:, 2] - regions[:, 0]) * (regions[:, 3] - regions[:, 1])
-        level = torch.floor(CANONICAL_LEVEL + torch.log2(area.clamp(min=0).sqrt() / CANONICAL_SIZE + 1e-9))
+        level = torch.floor(CANONICAL_LEVEL + torch.log2(area.clamp(min=0).sqrt() / CANONICAL_SIZE) + 1e-6)
         finest = self.strides[0].bit_length() - 1
         level = (level - finest).clamp(0, len(self.strides) - 1).long()
         pictures = torch.arange(len(counts), device=regions.device).repeat_interleave(
@@ -157,7 +163,7 @@ class PoseNormalisingPool(nn.Module):
         Returns:
             (R, C, size, size).
         """
-        regions, transformers = points.shape[:2]
+        transformers = points.shape[1]
         parts = []
         for level, picture, indices in groups:
             source = maps[level][picture]  # (C, H, W)

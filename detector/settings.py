@@ -34,6 +34,7 @@ class Settings:
     pool_size: int = 7  # bins of a canonical crop, a side
     transformers: int = 4  # 0: torchvision's MultiScaleRoIAlign
     transformation: str = "affine"
+    bin_samples: int = 1  # of a canonical crop, a side, averaged
     glance_size: int = 5  # samples of the coarse look, a side
     glance_channels: int = 32
     score_threshold: float = 0.01  # low, since a miss rate is read off the whole curve
