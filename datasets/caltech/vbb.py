@@ -138,7 +138,7 @@ def _columns(path: Path, frames: int, every: int, cells: np.ndarray, labels: lis
 
 def _boxes(rows: list[np.ndarray]) -> np.ndarray:
     # MATLAB keeps whole numbers as bytes or words: as float64 before anything is computed.
-    return np.array([row.ravel().astype(np.float64) for row in rows], np.float64).reshape(-1, 4)
+    return np.array([row.ravel() for row in rows], np.float64).reshape(-1, 4)
 
 
 def _keep_every(data: bytes, every: int) -> tuple[bytes, int] | None:

@@ -1,5 +1,6 @@
 """The .seq reader and writer, on files written here byte by byte."""
 
+import os
 import pickle
 import struct
 
@@ -118,6 +119,15 @@ def test_hole_in_the_middle_ends_the_file_there(tmp_path, capsys):
     assert "1 of its 4" in capsys.readouterr().err
 
 
+def test_a_frame_whose_end_was_never_written_ends_the_file_there(tmp_path):
+    encoded = jpegs(3)
+    data = bytearray(plain_file(encoded, 10))
+    end_of_second = HEADER_SIZE + len(encoded[0]) + 20 + 4 + len(encoded[1])
+    data[end_of_second - 30 : end_of_second] = bytes(30)
+    (tmp_path / "a.seq").write_bytes(data)
+    assert len(SeqReader(tmp_path / "a.seq")) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -164,6 +174,10 @@ def test_index_is_read_from_the_cache_and_made_anew_where_stale(tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr("datasets.caltech.seq.index_frames", lambda *_: pytest.fail("read the file again"))
         assert len(SeqReader(path, kept)) == 3
+    before = path.stat()
+    path.write_bytes(path.read_bytes()[:-100] + bytes(100))  # as long, but the last frame is gone
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert len(SeqReader(path, kept)) == 2
     write(path, pictures(5))
     assert len(SeqReader(path, kept)) == 5
     (entry,) = kept.iterdir()

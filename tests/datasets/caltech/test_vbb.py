@@ -134,6 +134,9 @@ def test_cutting_frames_out_of_the_bytes_changes_nothing(tmp_path_factory, lists
     annotation = read_vbb(path, every)
     assert annotation.frames == len(lists)
     assert_same(annotation, plain_read(path, every))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datasets.caltech.vbb._keep_every", lambda *_: None)
+        assert_same(read_vbb(path, every), plain_read(path, every))
 
 
 @settings(deadline=None, max_examples=15)
