@@ -13,7 +13,7 @@ from detector.spatial_transformer import Transformation, target_points
 
 DARK = (24, 24, 24)
 PALE = (238, 238, 238)
-UNSURE, SURE = (255, 176, 0), (60, 230, 110)  # colours of the scores 0 and 1
+UNSURE, SURE = (255, 150, 0), (90, 255, 130)  # colours of the scores 0 and 1
 # Told apart also by people who do not see red and green apart (Okabe and Ito's palette, brightened).
 TRANSFORMER_COLOURS = [(86, 180, 255), (255, 170, 30), (240, 120, 190), (40, 210, 150), (245, 230, 70), (230, 100, 40)]
 
@@ -42,7 +42,9 @@ def draw_detections(
     """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
-    line = max(1, round(min(height, width) / 400))
+    # At least two pixels, and pale text: video keeps colour at half the resolution.
+    line = max(2, round(min(height, width) / 300))
+    stroke = max(1, line // 2)
     size = max(0.36, min(height, width) / 1100)
     taken: list[tuple[int, int, int, int]] = []
     order = np.argsort(scores, kind="stable")  # the surest is drawn last, on top
@@ -53,7 +55,7 @@ def draw_detections(
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), score_colour(scores[i]), line)
     for i in order[::-1]:
         text = f"{scores[i]:.2f}" if labels is None else labels[i]
-        (text_width, text_height), below = cv2.getTextSize(text, FONT, size, line)
+        (text_width, text_height), below = cv2.getTextSize(text, FONT, size, stroke)
         wide, high = text_width + 4, text_height + below + 2
         x1, y1, x2, y2 = corners[i]
         if y2 - y1 < 2.5 * high or x2 - x1 < 0.4 * wide or wide > width:
@@ -65,7 +67,7 @@ def draw_detections(
                 taken.append(place)
                 cv2.rectangle(canvas, place[:2], (place[2] - 1, place[3] - 1), DARK, cv2.FILLED)
                 origin = (left + 2, top + text_height + 1)
-                cv2.putText(canvas, text, origin, FONT, size, score_colour(scores[i]), line, cv2.LINE_AA)
+                cv2.putText(canvas, text, origin, FONT, size, PALE, stroke, cv2.LINE_AA)
                 break
     return canvas
 

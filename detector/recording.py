@@ -114,6 +114,8 @@ def crops_panel(image: np.ndarray, found: Detected, transformation: Transformati
         uint8 (h, w, 3), RGB, both sides even.
     """
     rows = max(FEWEST_STRIPS, image.shape[0] // STRIP_HEIGHT)
+    if not fixed:
+        rows = max(rows, math.ceil(math.sqrt(3 * len(found.scores))))  # a strip is long: about a square of them
     count = min(len(found.scores), rows) if fixed else len(found.scores)
     # From left to right: in a video they change places least that way.
     shown = found.take(np.argsort(found.boxes[:count, 0], kind="stable"))

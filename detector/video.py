@@ -112,8 +112,8 @@ class VideoWriter:
     """Writes a video that appears under its name only when `close` is called.
 
     Args:
-        path: without regard to its suffix: `.mp4` (MPEG-4), or `.avi` (Motion JPEG) where a side is odd, which
-            MPEG-4 cannot hold.
+        path: its suffix becomes `.mp4` (MPEG-4), or `.avi` (Motion JPEG) where a side is odd: OpenCV cuts MPEG-4
+            down to even sides.
         rate: frames a second.
         size: (width, height) in pixels.
 
@@ -127,12 +127,18 @@ class VideoWriter:
     def __init__(self, path: str | Path, rate: float, size: tuple[int, int]) -> None:
         even = size[0] % 2 == 0 and size[1] % 2 == 0
         self.path = Path(path).with_suffix(".mp4" if even else ".avi")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(self.path.parent)
         self._size = size
         self._temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}{self.path.suffix}")
-        backend, code = (cv2.CAP_FFMPEG, "mp4v") if even else (cv2.CAP_OPENCV_MJPEG, "MJPG")
+        # OpenCV's own Motion JPEG writer rounds the rate and overruns memory at odd sizes; FFmpeg's packs our JPEGs.
+        self._packs_jpegs = not even
         self._writer = cv2.VideoWriter(
-            str(self._temporary.absolute()), backend, cv2.VideoWriter.fourcc(*code), rate, size
+            str(self._temporary.absolute()),
+            cv2.CAP_FFMPEG,
+            cv2.VideoWriter.fourcc(*("mp4v" if even else "MJPG")),
+            rate,
+            size,
+            [] if even else [cv2.VIDEOWRITER_PROP_RAW_VIDEO, 1, cv2.VIDEOWRITER_PROP_KEY_INTERVAL, 1],
         )
         if not self._writer.isOpened():
             self.discard()
@@ -145,7 +151,8 @@ class VideoWriter:
         """Append a frame, uint8 (H, W, 3), RGB; one of another size is resized, since OpenCV would drop it."""
         if image.shape[1::-1] != self._size:
             image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
-        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        self._writer.write(cv2.imencode(".jpg", image)[1].reshape(1, -1) if self._packs_jpegs else image)
 
     def close(self) -> None:
         """Finish the file and give it its name."""
@@ -179,14 +186,21 @@ def write_picture(path: str | Path, image: np.ndarray) -> None:
     encoded, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not encoded:
         raise InputError(f"cannot write the picture {path}: OpenCV does not write this format at this size")
+    _make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data.tobytes())
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"cannot write the picture {path} ({error.strerror}): check the folder") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder} ({error.strerror}): give another for the output") from None
 
 
 def find_sources(inputs: Sequence[str | Path], output: str | Path) -> list[Source]:

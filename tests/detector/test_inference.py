@@ -1,0 +1,248 @@
+"""Inference keeps the order, works ahead within bounds, and lets every error through to the caller."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from datasets.errors import InputError
+from detector.inference import Detected, ahead, choose_device, detect_dataset, detect_pictures, detect_sources
+from detector.model import build_detector
+from detector.recording import Recorder, crops_panel
+from detector.spatial_transformer import Affine
+from detector.video import VideoReader, find_sources, write_picture
+
+
+class Stub(torch.nn.Module):
+    """Finds in every picture one box as wide as the picture's first pixel is bright, and one unsure."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        assert not self.training
+        self.batches.append(len(images))
+        results = []
+        for image in images:
+            assert image.dtype == torch.float32
+            assert image.shape[0] == 3
+            bright = float(image[0, 0, 0] * 255)
+            boxes = torch.tensor([[2.0, 3.0, 2 + bright, 13.0], [0.0, 0.0, 4.0, 4.0]])
+            results.append({"boxes": boxes, "labels": torch.ones(2), "scores": torch.tensor([0.75, 0.25])})
+        return results
+
+
+def plain_picture(brightness: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
+    return np.full((size[1], size[0], 3), brightness, np.uint8)
+
+
+def write_video(path: Path, brightness: list[int], rate: float = 29.97) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), rate, (64, 48))
+    for one in brightness:
+        writer.write(plain_picture(one))
+    writer.release()
+    return path
+
+
+def test_results_come_in_order_whichever_is_ready_first():
+    def slow_first(i: int) -> int:
+        time.sleep(0.02 if i % 3 == 0 else 0)
+        return i
+
+    calls = [lambda i=i: slow_first(i) for i in range(20)]
+    assert list(ahead(calls, workers=4, depth=8)) == list(range(20))
+
+
+def test_no_more_than_depth_are_ahead():
+    started = []
+    results = ahead((lambda i=i: started.append(i) for i in range(100)), depth=3)
+    for taken in range(1, 5):
+        next(results)
+        time.sleep(0.02)
+        assert len(started) <= taken + 3
+    results.close()
+
+
+def test_an_error_surfaces_in_its_turn_and_stops_what_follows():
+    done = []
+
+    def call(i: int) -> int:
+        if i == 3:
+            raise InputError("the fourth is broken")
+        done.append(i)
+        return i
+
+    results = ahead((lambda i=i: call(i) for i in range(1000)), depth=4)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(InputError, match="fourth"):
+        next(results)
+    assert max(done) < 20
+    assert threading.active_count() < 10
+
+
+def test_detect_dataset_gives_every_score_of_every_picture(boards):
+    model = Stub().train()
+    found = detect_dataset(model, boards, batch_size=4, workers=2, progress=False)
+    assert model.training, "the model must come back in the mode that it had"
+    assert model.batches == [4, 2]
+    assert found.image_index.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    for i in range(6):
+        bright = int(boards[i].image[0, 0, 0])
+        np.testing.assert_allclose(found.boxes[2 * i], [2, 3, bright, 10], atol=1e-4)
+    assert found.boxes.dtype == found.scores.dtype == np.float64
+    assert found.scores.tolist() == [0.75, 0.25] * 6
+
+
+def test_detect_dataset_with_nothing_found_has_empty_columns(boards):
+    class Blind(torch.nn.Module):
+        def forward(self, images):
+            return [{"boxes": torch.zeros(0, 4), "labels": torch.zeros(0), "scores": torch.zeros(0)} for _ in images]
+
+    found = detect_dataset(Blind(), boards, progress=False)
+    assert found.boxes.shape == (0, 4)
+    assert len(found.image_index) == len(found.scores) == 0
+
+
+def test_a_picture_that_cannot_be_read_stops_detect_dataset(boards):
+    class Broken(type(boards)):
+        def __getitem__(self, index):
+            if index == 2:
+                raise InputError("picture 3.png is cut off")
+            return super().__getitem__(index)
+
+    model = Stub().train()
+    with pytest.raises(InputError, match=r"3\.png"):
+        detect_dataset(model, Broken(), progress=False)
+    assert model.training
+
+
+def test_batching_changes_no_detection(tiny, boards):
+    torch.manual_seed(0)
+    model = build_detector(tiny).eval()
+    images = [boards[i].image for i in range(3)]
+    together = detect_pictures(model, images)
+    for image, output in zip(images, together, strict=True):
+        (alone,) = detect_pictures(model, [image])
+        assert len(alone["scores"]) == len(output["scores"]) > 0
+        torch.testing.assert_close(alone["boxes"], output["boxes"], atol=1e-2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_frames_and_pictures_keep_order_and_numbers(tmp_path, batch_size):
+    write_picture(tmp_path / "a.png", plain_picture(200, (30, 20)))
+    write_video(tmp_path / "b.avi", [10, 60, 110, 160, 210])
+    write_picture(tmp_path / "c.png", plain_picture(90))
+    sources = find_sources([tmp_path / name for name in ("a.png", "b.avi", "c.png")], tmp_path / "out")
+    recorder = Recorder(threshold=0.5)
+    timing, notes, errors = detect_sources(Stub().eval(), sources, recorder, batch_size=batch_size, progress=False)
+    assert (notes, errors, timing.frames) == ([], [], 7)
+    assert [image["id"] for image in recorder.images] == list(range(1, 8))
+    assert [image.get("frame") for image in recorder.images] == [None, 0, 1, 2, 3, 4, None]
+    assert [image.get("seconds") for image in recorder.images[1:6]] == pytest.approx([i / 29.97 for i in range(5)])
+    assert (recorder.images[0]["width"], recorder.images[0]["height"]) == (30, 20)
+    assert [found["image_id"] for found in recorder.detections] == list(range(1, 8)), "one of two is above 0.5"
+    widths = [found["bbox"][2] for found in recorder.detections]
+    assert widths == pytest.approx([200, 10, 60, 110, 160, 210, 90], abs=3)
+    video = VideoReader(tmp_path / "out" / "b.mp4")
+    assert video.rate == pytest.approx(29.97)
+    assert [image.shape for image in video] == [(48, 64, 3)] * 5
+    assert cv2.imread(str(tmp_path / "out" / "a.png")).shape == (20, 30, 3)
+
+
+def test_a_source_that_cannot_be_read_is_passed_over(tmp_path):
+    names = ["a.png", "b.png", "c.png"]
+    for name in names:
+        write_picture(tmp_path / name, plain_picture(100))
+    data = (tmp_path / "b.png").read_bytes()
+    (tmp_path / "b.png").write_bytes(data[: len(data) // 2])
+    sources = find_sources([tmp_path / name for name in names], tmp_path / "out")
+    recorder = Recorder(0.5)
+    timing, _, errors = detect_sources(Stub().eval(), sources, recorder, progress=False)
+    assert len(errors) == 1
+    assert "b.png" in str(errors[0])
+    assert [Path(image["file_name"]).name for image in recorder.images] == ["a.png", "c.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+    assert timing.frames == 2
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_run_that_ends_early_leaves_nothing_half_written(tmp_path, error):
+    class Failing(Stub):
+        def forward(self, images):
+            if len(self.batches) == 6:
+                raise error
+            return super().forward(images)
+
+    write_video(tmp_path / "a.avi", [100] * 3)
+    write_video(tmp_path / "b.avi", [100] * 20)
+    sources = find_sources([tmp_path / "a.avi", tmp_path / "b.avi"], tmp_path / "out")
+    recorder = Recorder(0.5)
+    with pytest.raises(error):
+        detect_sources(Failing().eval(), sources, recorder, progress=False)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.mp4"]
+    assert len(recorder.images) == 3
+    assert not recorder.detections or max(found["image_id"] for found in recorder.detections) <= 3
+
+
+def test_an_error_of_the_last_stage_reaches_the_caller(tmp_path):
+    class Full(Recorder):
+        def add(self, frame, found):
+            raise InputError("the disk is full")
+
+    write_video(tmp_path / "a.avi", [100] * 50)
+    model = Stub().eval()
+    with pytest.raises(InputError, match="disk"):
+        detect_sources(model, find_sources([tmp_path / "a.avi"], tmp_path / "out"), Full(0.5), progress=False)
+    assert len(model.batches) < 20
+
+
+def test_the_stages_overlap(tmp_path):
+    class Slow(Stub):
+        def forward(self, images):
+            time.sleep(0.03)
+            return super().forward(images)
+
+    class SlowRecorder(Recorder):
+        def add(self, frame, found):
+            time.sleep(0.03)
+            super().add(frame, found)
+
+    write_video(tmp_path / "a.avi", [100] * 20)
+    sources = find_sources([tmp_path / "a.avi"], tmp_path / "out")
+    timing, _, _ = detect_sources(Slow().eval(), sources, SlowRecorder(0.5), progress=False)
+    assert min(timing.model, timing.drawing) >= 0.6
+    assert timing.wall < 0.8 * (timing.model + timing.drawing + timing.decoding)
+
+
+def test_crops_video_has_one_size_whatever_is_found(tmp_path):
+    model_theta = Affine().identity().repeat(9, 4, 1)
+    boxes = np.array([[5.0 * i, 5.0, 5.0 * i + 10, 30.0] for i in range(9)])
+    everyone = Detected(boxes, np.linspace(0.9, 0.5, 9), boxes, model_theta)
+    nobody = everyone.above(0.95)
+    image = plain_picture(100, (81, 61))
+    panels = [crops_panel(image, found, Affine(), fixed=True) for found in (everyone, nobody)]
+    assert panels[0].shape == panels[1].shape
+    assert panels[0].shape[0] % 2 == panels[0].shape[1] % 2 == 0
+    assert crops_panel(image, everyone, Affine(), fixed=False).shape[1] > panels[0].shape[1], "all nine in a picture"
+
+
+def test_threshold_keeps_scores_proposals_and_theta_together():
+    theta = torch.arange(3 * 2 * 6).reshape(3, 2, 6).float()
+    found = Detected(np.arange(12.0).reshape(3, 4), np.array([0.9, 0.5, 0.1]), np.arange(12.0).reshape(3, 4), theta)
+    kept = found.above(0.5)
+    assert kept.scores.tolist() == [0.9, 0.5]
+    assert kept.boxes.shape == kept.proposals.shape == (2, 4)
+    torch.testing.assert_close(kept.theta, theta[:2])
+
+
+@pytest.mark.parametrize("name", ["gpu9", "cuda:99", "meta:-1"])
+def test_a_device_that_is_not_there_is_an_input_error(name):
+    with pytest.raises(InputError, match=name):
+        choose_device(name)
