@@ -92,7 +92,14 @@ def build_skeleton(figure: Figure) -> Skeleton:
         feet = [INDEX[f"{part}_{side}"] for part in ("heel", "toe") for side in "lr"]
         ground = float(points[feet, 1].min()) - 0.012 * body.stature
     skeleton = Skeleton(points, ground, figure)
-    return replace(skeleton, points=skeleton.place(points))
+    placed = skeleton.place(points)
+    if figure.pose != "cycling":
+        # Rolled to one side, the lower foot stays on the ground.
+        sunk = float(placed[feet, 1].min()) - 0.012 * body.stature
+        ground += sunk / cos(radians(figure.roll))
+        skeleton = Skeleton(points, ground, figure)
+        placed = skeleton.place(points)
+    return replace(skeleton, points=placed)
 
 
 def body_height(skeleton: Skeleton) -> float:

@@ -403,7 +403,7 @@ Drawing = Callable[[Canvas, np.random.Generator], None]
 KINDS: dict[str, tuple[tuple[float, float, float, float], float, Drawing]] = {
     "car_side": ((-2.3, -0.1, 2.3, 2.3), 90.0, _car_side),
     "car_rear": ((-1.0, -0.1, 1.0, 1.9), 110.0, _car_rear),
-    "tree": ((-3.2, -0.1, 3.2, 8.2), 55.0, _tree),
+    "tree": ((-3.2, -0.3, 3.2, 8.2), 55.0, _tree),
     "bush": ((-1.7, -0.1, 1.7, 1.4), 90.0, _bush),
     "lamp": ((-0.4, -0.1, 1.5, 6.2), 60.0, _lamp),
     "sign": ((-0.6, -0.1, 0.6, 2.9), 100.0, _sign),

@@ -137,7 +137,7 @@ def _cast_shadows(picture: np.ndarray, sprites: list[Sprite], order: list[Placed
             sprite.alpha, (max(1, w // SHADOW_STEP), max(1, h // SHADOW_STEP)), interpolation=cv2.INTER_AREA
         )
         step_x, step_y = w / small.shape[1], h / small.shape[0]
-        foot_x, foot_y = sprite.foot
+        foot_y = sprite.foot[1]
         # A point r pixels above the foot falls at (x + across r, foot + along r).
         matrix = np.array(
             (
@@ -149,8 +149,12 @@ def _cast_shadows(picture: np.ndarray, sprites: list[Sprite], order: list[Placed
         if fallen is not None:
             rows, columns, piece = fallen
             ground[rows, columns] = cv2.max(ground[rows, columns], piece)
-        reach = 0.5 * w if not p.label else 0.3 * p.scale
-        centre = (round(foot_x / SHADOW_STEP), round(foot_y / SHADOW_STEP))
+        # Dark under what touches the ground: the lowest twentieth of the silhouette.
+        left, _, wide, _ = cv2.boundingRect(small[-max(2, small.shape[0] // 20) :])
+        if not wide:
+            continue
+        reach = max(0.5 * wide * step_x, 0.12 * p.scale)
+        centre = (round((sprite.left + (left + 0.5 * wide) * step_x) / SHADOW_STEP), round(foot_y / SHADOW_STEP))
         flat = max(0.1, min(0.4, view.camera / p.depth))
         axes = (max(1, round(reach / SHADOW_STEP)), max(1, round(0.8 * reach * flat / SHADOW_STEP)))
         cv2.ellipse(contact, centre, axes, 0, 0, 360, 255, -1)

@@ -50,6 +50,7 @@ class Walker:
         """The figure at a time in seconds."""
         figure = self.figure
         roll = figure.roll + self.sway[0] * sin(2 * pi * (time / self.sway[1] + self.phase))
+        roll = max(-45.0, min(45.0, roll))
         speed = hypot(*self.velocity)
         posture = figure.posture
         if speed > 0:
@@ -149,7 +150,8 @@ def _video_view(rng: np.random.Generator, size: tuple[int, int]) -> View:
     """A street, front or square with room for people to walk across the picture."""
     while True:
         view = draw_view(rng, size)
-        if view.kind in ("street", "front", "square") and view.right - view.left > 8 and view.far > 10:
+        clear = view.haze == 0 or view.haze > 150
+        if clear and view.kind in ("street", "front", "square") and view.right - view.left > 8 and view.far > 10:
             return view
 
 
