@@ -19,7 +19,7 @@ class SpatialTransformer(nn.Module):
         size: (H', W') of the result; None keeps that of the map.
         mode: of `sample`.
         padding: of `sample`.
-        antialias: of `sample`.
+        samples: of `sample`, points a bin, a side.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class SpatialTransformer(nn.Module):
         size: tuple[int, int] | None = None,
         mode: Literal["bilinear", "nearest"] = "bilinear",
         padding: Literal["border", "zeros"] = "border",
-        antialias: bool = False,
+        samples: int = 1,
     ) -> None:
         super().__init__()
         self.localisation = localisation
@@ -37,7 +37,7 @@ class SpatialTransformer(nn.Module):
         self.size = size
         self.mode = mode
         self.padding = padding
-        self.antialias = antialias
+        self.samples = samples
 
     def forward(self, U: Tensor, return_theta: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Warps the map.
@@ -50,12 +50,12 @@ class SpatialTransformer(nn.Module):
             V (B, C, H', W'); with `return_theta` the pair of V and theta (B, num_params).
         """
         theta = self.localisation(U)
-        V = sample(U, self.grid(U, theta), self.mode, self.padding, self.antialias)
+        V = sample(U, self.grid(U, theta), self.mode, self.padding, self.samples)
         return (V, theta) if return_theta else V
 
     def grid(self, U: Tensor, theta: Tensor) -> Tensor:
-        """Source points (B, H', W', 2) in the map U (B, C, H, W) for theta (B, num_params)."""
-        return sampling_grid(self.transformation, theta, self.size or (U.shape[-2], U.shape[-1]))
+        """Source points (B, samples * H', samples * W', 2) in U (B, C, H, W) for theta (B, num_params)."""
+        return sampling_grid(self.transformation, theta, self.size or (U.shape[-2], U.shape[-1]), self.samples)
 
 
 class ParallelSpatialTransformers(SpatialTransformer):
@@ -68,7 +68,7 @@ class ParallelSpatialTransformers(SpatialTransformer):
         size: (H', W') of the result; None keeps that of the map.
         mode: of `sample`.
         padding: of `sample`.
-        antialias: of `sample`.
+        samples: of `sample`, points a bin, a side.
         combine: "concatenate" along the channels, or "stack".
     """
 
@@ -79,10 +79,10 @@ class ParallelSpatialTransformers(SpatialTransformer):
         size: tuple[int, int] | None = None,
         mode: Literal["bilinear", "nearest"] = "bilinear",
         padding: Literal["border", "zeros"] = "border",
-        antialias: bool = False,
+        samples: int = 1,
         combine: Literal["concatenate", "stack"] = "concatenate",
     ) -> None:
-        super().__init__(localisation, transformation, size, mode, padding, antialias)
+        super().__init__(localisation, transformation, size, mode, padding, samples)
         if combine not in ("concatenate", "stack"):
             raise ValueError(f"combine is {combine!r}: choose concatenate or stack")
         self.combine = combine
@@ -99,7 +99,7 @@ class ParallelSpatialTransformers(SpatialTransformer):
             pair of V and theta (B, N, num_params).
         """
         theta = self.localisation(U).unflatten(-1, (-1, self.transformation.num_params))  # (B, N, P)
-        grid = self.grid(U, theta.flatten(0, 1)).unflatten(0, theta.shape[:2])  # (B, N, H', W', 2)
-        V = sample(U, grid, self.mode, self.padding, self.antialias)
+        grid = self.grid(U, theta.flatten(0, 1)).unflatten(0, theta.shape[:2])  # (B, N, ., ., 2)
+        V = sample(U, grid, self.mode, self.padding, self.samples)
         V = V if self.combine == "stack" else V.flatten(1, 2)
         return (V, theta) if return_theta else V

@@ -16,8 +16,9 @@ FARTHEST = 1e4
 SMALLEST = 1e-4
 
 # How far `bounded` lets theta leave its prior.
-# Half to twice the size: beyond that a bin is no longer about the two pixels its level was chosen for.
-LOG_SCALE = math.log(2.0)
+# A third to three times the size. A person 2.44 times as tall as wide that leans by 45 degrees fills its box along
+# its length and 0.41 of it across: that must lie where tanh still has some slope.
+LOG_SCALE = math.log(3.0)
 # 60 degrees, so that the 45 of a strong lean lie where tanh still has a third of its slope.
 ROTATION = math.pi / 3
 # A turn by 45 degrees in a box 2.44 times as tall as wide needs a shear of 1.01 in normalised coordinates.
