@@ -73,6 +73,11 @@ def read_caltech_results(folder: Path, annotations: Annotations) -> tuple[np.nda
         rows.append(row[row >= 0])
     table, row = np.concatenate(tables), np.concatenate(rows)
     if not read:
+        nested = next(folder.glob("*/set[0-9][0-9]/V[0-9][0-9][0-9].txt"), None)
+        if nested is not None:
+            raise InputError(
+                f"{folder}: holds no setNN/VNNN.txt itself; give one detector's folder, {nested.parents[1]}"
+            )
         print(f"warning: {folder}: no setNN/VNNN.txt of the evaluated videos; nothing counts as found", file=sys.stderr)
     elif seen and not len(row):
         print(

@@ -1,0 +1,195 @@
+"""The command line of the evaluation: what it prints, writes and refuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from datasets.errors import InputError
+from tools import evaluate
+
+ROOT = Path(__file__).parents[2]
+SUBSET_KEYS = ["lamr", "lamr_corrected", "recall", "fppi", "ground_truths", "detections"]
+PERSON, OTHER = [100, 100, 41, 100], [300, 100, 41, 100]
+ELSEWHERE = [500, 100, 41, 100]
+
+
+def call(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, arguments)])
+    evaluate.main()
+
+
+def truth(box, image_id=1, **fields):
+    return {
+        "image_id": image_id,
+        "category_id": 1,
+        "ignore": 0,
+        "bbox": box,
+        "height": box[3],
+        "vis_ratio": 1.0,
+    } | fields
+
+
+def found(box, score, image_id=1):
+    return {"image_id": image_id, "category_id": 1, "bbox": box, "score": score}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Two pictures with a person each; the first person is found, behind a false positive."""
+    truths = {
+        "images": [{"id": n, "im_name": f"{n}.png", "width": 640, "height": 480} for n in (1, 2)],
+        "annotations": [truth(PERSON), truth(OTHER, 2)],
+    }
+    (tmp_path / "gt.json").write_text(json.dumps(truths))
+    (tmp_path / "d.json").write_text(json.dumps([found(ELSEWHERE, 0.9), found(PERSON, 0.8)]))
+    (tmp_path / "none.json").write_text("[]")
+    return tmp_path
+
+
+def test_two_files_give_table_json_and_one_warning(files, monkeypatch, capsys):
+    call(monkeypatch, "--ground-truth", files / "gt.json", "--detections", files / "d.json", "--json", files / "f.json")
+    output = capsys.readouterr()
+    assert "Reasonable         50.00%     85.72%        2           2" in output.out
+    assert "Heavy                  n/a" in output.out
+    assert "AP50 0.2" in output.out
+    (warning,) = output.err.splitlines()
+    assert warning.startswith("warning: d: the published program reads the final recall")
+    assert "Reasonable, All, Bare;" in warning
+
+    written = json.loads((files / "f.json").read_text())
+    assert list(written) == ["protocol", "images", "seconds", "subsets", "coco", "poses", "leans"]
+    assert (written["protocol"], written["images"], written["poses"]) == ("citypersons", 2, {})
+    assert written["seconds"] > 0
+    reasonable = written["subsets"]["Reasonable"]
+    assert list(reasonable) == SUBSET_KEYS
+    assert reasonable["recall"] == [0.5] * 9
+    assert reasonable["lamr_corrected"] == pytest.approx(0.5 ** (2 / 9), abs=1e-15)
+    assert written["subsets"]["Heavy"] == dict.fromkeys(SUBSET_KEYS[:4]) | {"ground_truths": 0, "detections": 2}
+    assert {"AP", "AP50"} <= written["coco"].keys()
+
+
+def test_an_empty_result_is_a_miss_rate_of_one_and_a_warning(files, monkeypatch, capsys):
+    call(monkeypatch, "--ground-truth", files / "gt.json", "--detections", files / "none.json", "--json", files / "f")
+    assert capsys.readouterr().err == "warning: none: no detections at all, so every miss rate is 100 %\n"
+    reasonable = json.loads((files / "f").read_text())["subsets"]["Reasonable"]
+    assert (reasonable["lamr"], reasonable["recall"]) == (1.0, [0.0] * 9)
+
+
+def test_several_detectors_are_named_tabled_and_plotted_together(files, monkeypatch, capsys):
+    call(
+        monkeypatch, "--ground-truth", files / "gt.json", "--detections", f"ours={files / 'd.json'}",
+        files / "none.json", "--json", files / "f.json", "--plot", files / "p.svg", "--worst", 3, files / "w.png",
+    )  # fmt: skip
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("==")] == ["== ours", "== none"]
+    assert list(json.loads((files / "f.json").read_text())) == ["ours", "none"]
+    assert "50.00% ours" in (files / "p.svg").read_text()
+    assert (files / "w_ours.png").exists()
+    assert (files / "w_none.png").exists()
+
+
+def test_protocol_aspect_and_subsets_are_handed_on(files, monkeypatch, capsys):
+    wide = [80, 100, 81, 100]  # of half the overlap, until it is given the person's shape
+    (files / "d.json").write_text(json.dumps([found(wide, 0.9), found(OTHER, 0.8, 2)]))
+    recalls = []
+    for aspect in ([], ["--detections-aspect", "none"]):
+        call(
+            monkeypatch, "--ground-truth", files / "gt.json", "--detections", files / "d.json", "--json",
+            files / "f.json", "--protocol", "caltech", "--subsets", "Reasonable", "Overlap=75", *aspect,
+        )  # fmt: skip
+        written = json.loads((files / "f.json").read_text())
+        assert list(written["subsets"]) == ["Reasonable", "Overlap=75"]
+        recalls.append([subset["recall"][-1] for subset in written["subsets"].values()])
+    assert recalls == [[1.0, 1.0], [1.0, 0.5]]
+
+
+def test_check_compares_with_the_loop(files, monkeypatch, capsys):
+    for protocol in ("citypersons", "caltech"):
+        call(
+            monkeypatch, "--ground-truth", files / "gt.json", "--detections", files / "d.json", "--check", 1,
+            "--protocol", protocol,
+        )  # fmt: skip
+        assert capsys.readouterr().out.splitlines()[-1].endswith("times faster, largest difference 0")
+
+
+def test_caltech_needs_annotations_and_detections_alone(tmp_path, monkeypatch, capsys):
+    from datasets.caltech import CaltechPedestrians
+
+    folder = tmp_path / "R/anno_test_1xnew"
+    folder.mkdir(parents=True)
+    for frame, row in (("00029", "person 100 100 41 100 0 0 0 0 0 0 0"), ("00059", "")):
+        (folder / f"set06_V000_I{frame}.txt").write_text(f"% bbGt version=3\n{row}\n".rstrip() + "\n")
+    results = tmp_path / "R/res/set06"
+    results.mkdir(parents=True)
+    (results / "V000.txt").write_text("30,100,100,41,100,0.5\n60,5,5,41,100,0.1\n")
+    assert len(CaltechPedestrians(tmp_path / "R", "test", annotations="new")) == 2
+    capsys.readouterr()
+    call(
+        monkeypatch, "--dataset", "caltech", "--root", tmp_path / "R", "--annotations", "new", "--detections",
+        tmp_path / "R/res", "--json", tmp_path / "f.json", "--worst", 2, tmp_path / "w.png",
+    )  # fmt: skip
+    written = json.loads((tmp_path / "f.json").read_text())
+    assert (written["protocol"], written["images"]) == ("caltech", 2)
+    assert written["subsets"]["Reasonable"]["lamr"] == 0.0
+    assert (tmp_path / "w.png").exists()
+
+
+def test_a_model_is_run_by_pose_and_its_detections_evaluate_alike(tiny, tmp_path, monkeypatch, capsys):
+    from detector.model import build_detector
+    from detector.weights import save_weights
+
+    save_weights(tmp_path / "w.safetensors", build_detector(tiny), {})
+    common = ["--dataset", "synthetic", "--length", 2]
+    call(
+        monkeypatch, *common, "--weights", tmp_path / "w.safetensors", "--json", tmp_path / "a.json",
+        "--save-detections", tmp_path / "d.json",
+    )  # fmt: skip
+    call(monkeypatch, *common, "--detections", tmp_path / "d.json", "--json", tmp_path / "b.json")
+    first, second = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
+    assert first["poses"]
+    assert {name: value for name, value in first.items() if name != "seconds"} == {
+        name: value for name, value in second.items() if name != "seconds"
+    }
+    assert json.loads((tmp_path / "d.json").read_text())["settings"]["dataset"] == "synthetic"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ("--ground-truth gt.json", "add --detections"),
+        ("--ground-truth gt.json --detections d.json --weights w", "--weights belongs to a model"),
+        ("--ground-truth gt.json --detections d.json --save-detections x", "--save-detections belongs to a model"),
+        ("--ground-truth gt.json --detections d.json a/d.json", "the same name"),
+        ("--ground-truth gt.json --detections d.json --subsets Tiny", "no subset 'Tiny'"),
+        ("--ground-truth gt.json --detections d.json --worst many w.png", "--worst many"),
+        ("--ground-truth gt.json --detections missing.json", "missing.json: no such file"),
+        ("--ground-truth missing.json --detections d.json", "missing.json"),
+        ("--ground-truth gt.json --detections gt.json", "looks like ground truth"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(files, monkeypatch, arguments, fault):
+    monkeypatch.chdir(files)
+    before = sorted(path.name for path in files.iterdir())
+    with pytest.raises(InputError, match=fault):
+        call(monkeypatch, *arguments.split(), "--json", "f.json")
+    assert sorted(path.name for path in files.iterdir()) == before
+
+
+def test_the_tool_ends_with_2_and_one_line_and_reads_files_without_torch(files):
+    program = (
+        "import runpy, sys\n"
+        "sys.argv = ['evaluate.py', '--ground-truth', 'gt.json', '--detections', sys.argv[1]]\n"
+        f"try: runpy.run_path({str(ROOT / 'tools/evaluate.py')!r}, run_name='__main__')\n"
+        "finally: assert 'torch' not in sys.modules\n"
+    )
+    good, bad = (
+        subprocess.run([sys.executable, "-c", program, name], cwd=files, capture_output=True, text=True)
+        for name in ("d.json", "missing.json")
+    )
+    assert (good.returncode, bad.returncode) == (0, 2)
+    assert good.stdout.startswith("citypersons: 2 pictures")
+    assert bad.stdout == ""
+    assert bad.stderr.startswith("error: missing.json: no such file")
+    assert bad.stderr.count("\n") == 1
