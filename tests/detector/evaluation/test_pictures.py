@@ -38,10 +38,6 @@ def test_the_surest_false_positives_and_the_tallest_misses_come_first():
     false_positives, misses = worst_mistakes(TRUTHS, FOUND, 10)
     places = [(one.row, one.box[0], one.score) for one in false_positives]
     assert places == [(1, 310, 0.9), (1, 320, 0.8), (0, 300, 0.3)]
-        (1, 310, 0.9),
-        (1, 320, 0.8),
-        (0, 300, 0.3),
-    ]
     assert [(one.row, one.box[0], one.score) for one in misses] == [(1, 100, None), (1, 200, None), (0, 10, 0.2)]
     shorter = worst_mistakes(TRUTHS, FOUND, 1)
     assert [len(part) for part in shorter] == [1, 1]
