@@ -44,11 +44,14 @@ def main() -> None:
 
 def detect(arguments: argparse.Namespace) -> None:
     # Imported late, so that --help and bad arguments are answered at once.
+    import cv2
+
     from detector.inference import choose_device, detect_sources
     from detector.recording import Recorder
     from detector.video import find_sources
     from detector.weights import load_detector
 
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it has to say, our errors say in one line
     sources = find_sources(arguments.inputs, arguments.output)
     device = choose_device(arguments.device)
     model = load_detector(arguments.weights, device)

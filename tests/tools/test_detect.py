@@ -1,0 +1,309 @@
+"""tools/detect.py as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from detector.model import build_detector
+from detector.video import VideoReader, VideoWriter
+from detector.weights import save_weights
+from tools import detect
+from tools.command import run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def weights(tiny, tmp_path_factory) -> Path:
+    """A detector that knows nothing: every score is near 0.5."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_weights(path, build_detector(tiny), {})
+    return path
+
+
+@pytest.fixture
+def call(weights, monkeypatch, capfd):
+    """Run the tool in this process: exit status, stdout and stderr (FFmpeg's and libpng's words too)."""
+
+    def call(*arguments: object, with_weights: bool = True) -> tuple[int, str, str]:
+        given = [str(one) for one in arguments] + (["--weights", str(weights)] if with_weights else [])
+        monkeypatch.setattr(sys, "argv", ["detect.py", *given])
+        try:
+            run(detect.main)
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return call
+
+
+def street(seed: int = 0, size: tuple[int, int] = (96, 72)) -> np.ndarray:
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
+    return cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+
+
+def write_video(path: Path, frames: int = 4, size: tuple[int, int] = (96, 72), rate: float = 29.97) -> Path:
+    code = "mp4v" if path.suffix == ".mp4" else "MJPG"
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*code), rate, size)
+    for seed in range(frames):
+        writer.write(street(seed, size))
+    writer.release()
+    return path
+
+
+def one_line(err: str) -> str:
+    assert err.count("\n") == 1, f"one line was promised:\n{err}"
+    assert err.startswith("error: ")
+    return err
+
+
+def test_pictures_folders_and_videos_in_one_call(tmp_path, call):
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "x.jpg"), street(1))
+    cv2.imwrite(str(tmp_path / "photos" / "y.png"), street(2, (50, 40)))
+    cv2.imwrite(str(tmp_path / "x.jpg"), street(3))
+    write_video(tmp_path / "walk.mp4")
+    out = tmp_path / "out"
+    status, stdout, err = call(
+        tmp_path / "photos", tmp_path / "walk.mp4", tmp_path / "x.jpg", "--output", out, "--threshold", "0.3"
+    )
+    assert (status, err) == (0, "")
+    assert stdout.count("\n") == 1
+    for word in ("7 frames", "a second", "decoding", "model", "drawing"):
+        assert word in stdout
+    assert sorted(path.name for path in out.iterdir()) == ["detections.json", "walk.mp4", "x-2.jpg", "x.jpg", "y.png"]
+    content = json.loads((out / "detections.json").read_text())
+    assert list(content) == ["images", "detections", "settings"]
+    assert [image["id"] for image in content["images"]] == [1, 2, 3, 4, 5, 6, 7]
+    assert content["images"][1] == {"id": 2, "file_name": str(tmp_path / "photos" / "y.png"), "width": 50, "height": 40}
+    assert [image["frame"] for image in content["images"][2:6]] == [0, 1, 2, 3]
+    assert content["settings"]["threshold"] == 0.3
+    assert content["detections"]
+    sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
+    for found in content["detections"]:
+        assert set(found) == {"image_id", "category_id", "bbox", "score"}
+        assert found["category_id"] == 1
+        assert 0.3 <= found["score"] <= 1
+        x, y, width, height = found["bbox"]
+        assert x >= 0
+        assert y >= 0
+        assert x + width <= sizes[found["image_id"]][0] + 1e-3
+        assert y + height <= sizes[found["image_id"]][1] + 1e-3
+    assert VideoReader(out / "walk.mp4").rate == pytest.approx(29.97)
+
+
+def test_one_entry_a_frame_also_where_nothing_was_found(tmp_path, call):
+    write_video(tmp_path / "walk.avi", 3)
+    status, _, _ = call(tmp_path / "walk.avi", "--output", tmp_path / "out", "--threshold", "1")
+    content = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert status == 0
+    assert len(content["images"]) == 3
+    assert content["detections"] == []
+
+
+def test_crops_come_beside_the_annotated_copies(tmp_path, call):
+    cv2.imwrite(str(tmp_path / "x.png"), street(1))
+    odd = VideoWriter(tmp_path / "walk.avi", 29.97, (65, 49))
+    for seed in range(2):
+        odd.write(street(seed, (65, 49)))
+    odd.close()
+    out = tmp_path / "out"
+    status, _, err = call(
+        tmp_path / "x.png", odd.path, "--output", out, "--threshold", "0.2", "--crops", "--batch-size", 2
+    )
+    assert (status, err) == (0, "")
+    assert {path.name for path in out.iterdir()} == {
+        "detections.json", "x.png", "x-crops.png", "walk.avi", "walk-crops.mp4",
+    }  # fmt: skip
+    assert len(list(VideoReader(out / "walk-crops.mp4"))) == 2
+    assert next(iter(VideoReader(out / "walk.avi"))).shape == (49, 65, 3)
+
+
+def test_crops_of_a_model_without_transformers_are_refused(tmp_path, call, tiny):
+    from dataclasses import replace
+
+    save_weights(tmp_path / "plain.safetensors", build_detector(replace(tiny, transformers=0)), {})
+    cv2.imwrite(str(tmp_path / "x.png"), street())
+    arguments = [tmp_path / "x.png", "--output", tmp_path / "out", "--weights", tmp_path / "plain.safetensors"]
+    status, _, err = call(*arguments, "--crops", with_weights=False)
+    assert status == 2
+    assert "--crops" in one_line(err)
+    assert call(*arguments, with_weights=False)[0] == 0
+
+
+def test_boxes_belong_to_the_picture_as_it_is_turned(tmp_path, call):
+    """A JPEG whose EXIF says that it lies on its side."""
+    data = cv2.imencode(".jpg", street())[1].tobytes()
+    tiff = b"II*\0\x08\0\0\0" + b"\x01\0" + b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + b"\0\0\0\0"
+    exif = b"Exif\0\0" + tiff
+    (tmp_path / "x.jpg").write_bytes(data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:])
+    status, _, _ = call(tmp_path / "x.jpg", "--output", tmp_path / "out")
+    (image,) = json.loads((tmp_path / "out" / "detections.json").read_text())["images"]
+    assert status == 0
+    assert (image["width"], image["height"]) == (72, 96)
+    assert cv2.imread(str(tmp_path / "out" / "x.jpg")).shape == (96, 72, 3)
+
+
+@pytest.mark.parametrize("kind", ["grey", "alpha", "sixteen bits", "one pixel"])
+def test_odd_pictures_are_pictures(tmp_path, call, kind):
+    grey = street()[..., 0]
+    image = {
+        "grey": grey,
+        "alpha": np.dstack([street(), grey]),
+        "sixteen bits": grey.astype(np.uint16) * 257,
+        "one pixel": grey[:1, :1],
+    }[kind]
+    cv2.imwrite(str(tmp_path / "x.png"), image)
+    status, _, err = call(tmp_path / "x.png", "--output", tmp_path / "out")
+    assert (status, err) == (0, "")
+    assert cv2.imread(str(tmp_path / "out" / "x.png"), cv2.IMREAD_UNCHANGED).shape == (*image.shape[:2], 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("missing.jpg", None),
+        ("empty.jpg", b""),
+        ("empty.mp4", b""),
+        ("text.mp4", b"hello\n" * 100),
+        ("text.jpg", b"hello\n" * 100),
+        ("cut.jpg", cv2.imencode(".jpg", street())[1].tobytes()[:-800]),
+        ("cut.png", cv2.imencode(".png", street())[1].tobytes()[:-800]),
+        ("cut.webp", cv2.imencode(".webp", street())[1].tobytes()[:-200]),
+        ("cut.bmp", cv2.imencode(".bmp", street())[1].tobytes()[:-200]),
+        ("unknown", b"hello\n" * 100),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, call, name, content):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    status, _, err = call(tmp_path / name, "--output", tmp_path / "out")
+    assert status == 2
+    assert name in one_line(err)
+    assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_missing_input_is_said_before_any_work(tmp_path, call):
+    cv2.imwrite(str(tmp_path / "x.png"), street())
+    status, stdout, err = call(tmp_path / "x.png", tmp_path / "missing.png", "--output", tmp_path / "out")
+    assert (status, stdout) == (2, "")
+    assert "missing.png" in one_line(err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_picture_among_others_does_not_stop_them(tmp_path, call):
+    for name in ("a.png", "b.png", "c.png", "d.png"):
+        cv2.imwrite(str(tmp_path / name), street())
+    for name in ("b.png", "c.png"):
+        data = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(data[: len(data) // 2])
+    status, stdout, err = call(tmp_path, "--output", tmp_path / "out")
+    assert status == 2
+    assert "b.png" in one_line(err)
+    assert "c.png" in err
+    assert "2 frames" in stdout
+    names = [image["file_name"] for image in json.loads((tmp_path / "out" / "detections.json").read_text())["images"]]
+    assert names == [str(tmp_path / "a.png"), str(tmp_path / "d.png")]
+
+
+def test_a_video_cut_in_the_middle_is_kept_and_said(tmp_path, call):
+    path = write_video(tmp_path / "walk.avi", 12)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+    status, stdout, err = call(path, "--output", tmp_path / "out")
+    count = len(json.loads((tmp_path / "out" / "detections.json").read_text())["images"])
+    assert status == 0
+    assert 3 < count < 12
+    assert err.count("\n") == 1
+    assert err.startswith(f"warning: {path}: {count} frames")
+    assert f"{count} frames in" in stdout
+    assert len(list(VideoReader(tmp_path / "out" / "walk.mp4"))) == count
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--threshold", "1.5"], "--threshold"),
+        (["--threshold", "nan"], "--threshold"),
+        (["--batch-size", "0"], "--batch-size"),
+        (["--device", "gpu9"], "gpu9"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line(tmp_path, call, arguments, word):
+    cv2.imwrite(str(tmp_path / "x.png"), street())
+    status, _, err = call(tmp_path / "x.png", "--output", tmp_path / "out", *arguments)
+    assert status == 2
+    assert word in one_line(err)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no weights"])
+def test_weights_that_cannot_be_used_are_one_line(tmp_path, call, content):
+    path = tmp_path / "bad.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    cv2.imwrite(str(tmp_path / "x.png"), street())
+    status, _, err = call(tmp_path / "x.png", "--output", tmp_path / "out", "--weights", path, with_weights=False)
+    assert status == 2
+    assert "bad.safetensors" in one_line(err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_that_is_a_file_or_the_inputs_own_folder_is_refused(tmp_path, call):
+    cv2.imwrite(str(tmp_path / "x.png"), street())
+    before = (tmp_path / "x.png").read_bytes()
+    (tmp_path / "file").write_text("")
+    for output, word in [(tmp_path / "file", "file"), (tmp_path, "x.png")]:
+        status, _, err = call(tmp_path / "x.png", "--output", output)
+        assert status == 2
+        assert word in one_line(err)
+    assert (tmp_path / "x.png").read_bytes() == before
+
+
+def test_ctrl_c_keeps_what_is_finished_and_nothing_half_done(tmp_path, weights):
+    cv2.imwrite(str(tmp_path / "a.png"), street())
+    write_video(tmp_path / "b.avi", 3000)
+    out = tmp_path / "out"
+    inputs = [tmp_path / "a.png", tmp_path / "b.avi"]
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "tools" / "detect.py", *inputs, "--output", out, "--weights", weights],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 60
+    while not list(out.glob(".b*")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err == "interrupted\n"
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "detections.json"]
+    assert len(json.loads((out / "detections.json").read_text())["images"]) == 1
+
+
+def test_help_shows_how_to_call_it(call):
+    status, out, _ = call("--help", with_weights=False)
+    assert status == 0
+    assert "python tools/detect.py street.mp4 --output found" in out
+
+
+@pytest.mark.parametrize(("name", "frames"), [("bikes.mp4", 250), ("vtest.avi", 795)])
+def test_real_videos_are_read_to_their_last_frame(shared, name, frames):
+    reader = VideoReader(shared / "data" / "video" / name)
+    assert sum(1 for _ in reader) == frames
+    assert not reader.cut_off
