@@ -46,11 +46,9 @@ class PyramidBackbone(nn.Module):
             self.strides = (4, 8, 16, 32, 64)
         self.stages = nn.ModuleList(stages)
         self.gives_map = [width is not None for width in widths]
-        self.pyramid = FeaturePyramidNetwork(
-            [w for w in widths if w], channels, extra_blocks=LastLevelMaxPool()
-        )
+        self.pyramid = FeaturePyramidNetwork([w for w in widths if w], channels, extra_blocks=LastLevelMaxPool())
         self.out_channels = channels
-        # Edges and corners are learnt well enough from ImageNet, and these are the largest maps to go back through.
+        # Biases are frozen too: they are what batch normalisation adds. Edges and corners are learnt well enough from ImageNet, and these are the largest maps to go back through.
         self.stages[0].requires_grad_(False)
 
     def forward(self, pictures: Tensor) -> OrderedDict[str, Tensor]:

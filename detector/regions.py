@@ -54,6 +54,13 @@ class ProposalNetwork(RegionProposalNetwork):
             label[(label == 0) & inside_ignored(anchor, target)] = -1  # -1 is torchvision's "not sampled"
         return labels, matched
 
+    def compute_loss(
+        self, objectness: Tensor, pred_bbox_deltas: Tensor, labels: list[Tensor], regression_targets: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        if all((label < 0).all() for label in labels):  # the mean over no anchor is not a number
+            return 0 * objectness.sum(), 0 * pred_bbox_deltas.sum()
+        return super().compute_loss(objectness, pred_bbox_deltas, labels, regression_targets)
+
 
 class RegionHead(nn.Module):
     """Two fully connected layers over a region's crops, then its score and its box.
@@ -141,6 +148,8 @@ class RegionHeads(RoIHeads):
             proposals, _, labels, box_targets = self.select_training_samples(proposals, targets)
         crops, theta = self._crop(features, proposals, image_shapes)
         logits, deltas = self.box_head(crops, theta)
+        if self.training and len(logits) == 0:  # every proposal lies on ignore regions
+            return [], {"loss_classifier": logits.sum(), "loss_box_reg": deltas.sum()}
         if self.training:
             # torchvision's loss wants a box for each class; background has none, so both columns are the person's.
             both = deltas.repeat(1, 2)
@@ -182,9 +191,7 @@ class RegionHeads(RoIHeads):
         boxes = self.box_coder.decode(deltas, proposals).reshape(-1, 4).split(counts)
         thetas = [None] * len(counts) if theta is None else theta.split(counts)
         results = []
-        for score, box, region, angle, shape in zip(
-            scores, boxes, proposals, thetas, image_shapes, strict=True
-        ):
+        for score, box, region, angle, shape in zip(scores, boxes, proposals, thetas, image_shapes, strict=True):
             box = box_ops.clip_boxes_to_image(box, shape)
             keep = torch.nonzero(score > self.score_thresh)[:, 0]
             keep = keep[box_ops.remove_small_boxes(box[keep], min_size=1)]

@@ -1,0 +1,160 @@
+"""The pose-normalising pool against RoIAlign and against a plain loop over regions."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import grid_sample
+from torchvision.ops import MultiScaleRoIAlign, roi_align
+
+from detector.pose_pool import PoseNormalisingPool, build_pool
+from detector.spatial_transformer import Affine, BoundedTheta, sampling_grid, target_points
+
+STRIDES = (8, 16, 32, 64)
+NAMES = ["0", "1", "2", "pool"]
+SHAPE = (1024, 1024)  # large enough for regions of every level
+
+
+def pyramid(pictures: int = 2, channels: int = 16, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {
+        name: torch.randn(pictures, channels, SHAPE[0] // s, SHAPE[1] // s, generator=generator, dtype=dtype)
+        for name, s in zip(NAMES, STRIDES, strict=True)
+    }
+
+
+def interior_boxes(count: int, seed: int) -> torch.Tensor:
+    """Boxes of all sizes that stay a cell of their level away from the border of the map."""
+    generator = torch.Generator().manual_seed(seed)
+    size = (
+        16 * (56 ** torch.rand(count, 1, generator=generator)) * (0.6 + 0.4 * torch.rand(count, 2, generator=generator))
+    )
+    corner = 64 + torch.rand(count, 2, generator=generator) * (1024 - size - 128)
+    return torch.cat([corner, corner + size], dim=1)
+
+
+def identity_pool(transformers: int, samples: int, channels: int = 16) -> PoseNormalisingPool:
+    theta = BoundedTheta(Affine(), ["whole"] * transformers)
+    return PoseNormalisingPool(NAMES, STRIDES, channels, 7, theta, glance_channels=8, samples=samples)
+
+
+@pytest.mark.parametrize("transformers", [1, 2, 4])
+def test_identity_transformers_with_four_samples_a_bin_are_roi_align(transformers: int) -> None:
+    features, boxes = pyramid(), [interior_boxes(60, 1), interior_boxes(40, 2)]
+    expected = aligned_roi_align(features, boxes)
+    found = identity_pool(transformers, samples=2)(features, boxes, [SHAPE] * 2)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+def aligned_roi_align(features: dict[str, torch.Tensor], boxes: list[torch.Tensor]) -> torch.Tensor:
+    rows = []
+    for picture, regions in enumerate(boxes):
+        for box in regions:
+            side = math.sqrt((box[2] - box[0]) * (box[3] - box[1]))
+            level = min(max(math.floor(4 + math.log2(side / 224) + 1e-6), 3), 6) - 3
+            source = features[NAMES[level]][picture : picture + 1]
+            rows.append(roi_align(source, [box[None]], 7, 1 / STRIDES[level], sampling_ratio=2, aligned=True))
+    return torch.cat(rows)
+
+
+def test_no_transformers_is_torchvisions_pool() -> None:
+    pool = build_pool(STRIDES, 16, 7, Affine(), 0, 5, 8)
+    assert isinstance(pool, MultiScaleRoIAlign)
+    assert (pool.output_size, pool.sampling_ratio, pool.featmap_names) == ((7, 7), 2, NAMES)
+
+
+def moved_pool() -> PoseNormalisingPool:
+    """Priors of the four parts and a localisation network that has something to say."""
+    torch.manual_seed(3)
+    pool = build_pool(STRIDES, 16, 7, Affine(), 4, 5, 8).double()
+    torch.nn.init.normal_(pool.localisation[-1].weight, std=0.5)
+    pool.glance_points = target_points((5, 5), dtype=torch.float64)  # not rounded to float32 first
+    pool.crop_points = target_points((7, 7), dtype=torch.float64)
+    return pool
+
+
+def plain(pool: PoseNormalisingPool, features: dict, boxes: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """One region, one transformer at a time."""
+    crops, thetas = [], []
+    for picture, regions in enumerate(boxes):
+        for x1, y1, x2, y2 in regions.tolist():
+            level = min(max(math.floor(4 + math.log2(math.sqrt((x2 - x1) * (y2 - y1)) / 224) + 1e-6), 3), 6) - 3
+            source = features[NAMES[level]][picture : picture + 1]
+            reach = torch.tensor([source.shape[3] * STRIDES[level], source.shape[2] * STRIDES[level]]).double()
+            centre = torch.tensor([(x1 + x2) / 2, (y1 + y2) / 2], dtype=torch.float64)
+            half = torch.tensor([(x2 - x1) / 2, (y2 - y1) / 2], dtype=torch.float64)
+
+            def read(part: torch.Tensor, grid: torch.Tensor, frame: tuple = (centre, half, reach)) -> torch.Tensor:
+                centre, half, reach = frame
+                return grid_sample(
+                    part, 2 * (centre + half * grid) / reach - 1, padding_mode="border", align_corners=False
+                )
+
+            whole = sampling_grid(Affine(), Affine().identity()[None].double(), (5, 5))
+            theta = pool.theta(pool.localisation(read(source[:, :8], whole).flatten(1)))[0]
+            groups = [
+                read(part, sampling_grid(Affine(), theta[i : i + 1], (7, 7)))
+                for i, part in enumerate(source.chunk(4, dim=1))
+            ]
+            crops.append(torch.cat(groups, dim=1))
+            thetas.append(theta)
+    return torch.cat(crops), torch.stack(thetas)
+
+
+def test_one_call_a_level_and_picture_equals_a_loop_over_regions() -> None:
+    pool, features = moved_pool(), pyramid(dtype=torch.float64)
+    for level in features.values():
+        level.requires_grad_()
+    boxes = [interior_boxes(30, 4).double(), interior_boxes(0, 5).double()]
+    crops, theta = pool.crop(features, boxes, [SHAPE] * 2)
+    expected_crops, expected_theta = plain(pool, features, boxes)
+    torch.testing.assert_close(crops, expected_crops)
+    torch.testing.assert_close(theta, expected_theta)
+    assert theta.std(dim=0).max() > 0.01, "theta has to differ between regions for this test to say anything"
+
+    wanted = [*features.values(), *pool.localisation.parameters()]
+    weights = torch.randn(crops.shape, dtype=torch.float64)
+    ours = torch.autograd.grad((crops * weights).sum(), wanted, materialize_grads=True)
+    theirs = torch.autograd.grad((expected_crops * weights).sum(), wanted, materialize_grads=True)
+    assert all(gradient.any() for gradient in theirs[:3]), "every level but the coarsest has to be read"
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+def test_an_untrained_pool_stands_at_its_priors() -> None:
+    pool = build_pool(STRIDES, 16, 7, Affine(), 4, 5, 8)
+    _, theta = pool.crop(pyramid(), [interior_boxes(5, 6), interior_boxes(3, 7)], [SHAPE] * 2)
+    torch.testing.assert_close(theta, pool.theta.priors.expand(8, 4, 6))
+
+
+def test_no_regions_give_no_crops_and_a_gradient_path() -> None:
+    pool = build_pool(STRIDES, 16, 7, Affine(), 4, 5, 8)
+    crops, theta = pool.crop(pyramid(), [torch.zeros(0, 4), torch.zeros(0, 4)], [SHAPE] * 2)
+    assert crops.shape == (0, 16, 7, 7)
+    assert theta.shape == (0, 4, 6)
+
+
+def test_regions_at_and_beyond_the_border_are_finite() -> None:
+    pool = build_pool(STRIDES, 16, 7, Affine(), 4, 5, 8)
+    boxes = torch.tensor(
+        [[0, 0, 1024, 1024], [-50, -50, 10, 10], [900, 900, 1500, 1600], [5, 5, 5, 5], [0, 0, 1e-3, 200]]
+    )
+    crops = pool(pyramid(), [boxes, boxes[:2]], [SHAPE] * 2)
+    assert crops.isfinite().all()
+
+
+def test_bfloat16_maps_are_read_at_float32_points() -> None:
+    features, boxes = pyramid(), [interior_boxes(20, 8), interior_boxes(20, 9)]
+    half = {name: level.bfloat16() for name, level in features.items()}
+    pool = identity_pool(4, samples=1)
+    crops = pool(half, boxes, [SHAPE] * 2)
+    assert crops.dtype == torch.bfloat16
+    exact = pool({name: level.float() for name, level in half.items()}, boxes, [SHAPE] * 2)
+    torch.testing.assert_close(crops.float(), exact, atol=0.02, rtol=0.02)
+
+
+def test_channels_that_do_not_share_evenly_are_refused() -> None:
+    with pytest.raises(ValueError, match="16 channels"):
+        identity_pool(3, samples=1)
