@@ -48,7 +48,8 @@ class PyramidBackbone(nn.Module):
         self.gives_map = [width is not None for width in widths]
         self.pyramid = FeaturePyramidNetwork([w for w in widths if w], channels, extra_blocks=LastLevelMaxPool())
         self.out_channels = channels
-        # Biases are frozen too: they are what batch normalisation adds. Edges and corners are learnt well enough from ImageNet, and these are the largest maps to go back through.
+        # Biases are frozen too (folding leaves them so): they are what batch normalisation adds. Edges and corners
+        # are learnt well enough from ImageNet, and these are the largest maps to go back through.
         self.stages[0].requires_grad_(False)
 
     def forward(self, pictures: Tensor) -> OrderedDict[str, Tensor]:

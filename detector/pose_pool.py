@@ -94,9 +94,7 @@ class PoseNormalisingPool(nn.Module):
         self.register_buffer("crop_points", target_points((size * samples, size * samples)), persistent=False)
         self.last_raw: Tensor | None = None
 
-    def forward(
-        self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
-    ) -> Tensor:
+    def forward(self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
         """The call of `MultiScaleRoIAlign`.
 
         Args:
@@ -119,9 +117,7 @@ class PoseNormalisingPool(nn.Module):
         centre, half = (regions[:, :2] + regions[:, 2:]) / 2, (regions[:, 2:] - regions[:, :2]) / 2
 
         points = centre[:, None] + half[:, None] * self.glance_points  # (R, n n, 2), pixels of the picture
-        glance = self._read(
-            [m[:, : self.glance_channels] for m in maps], points[:, None], groups, self.glance_size
-        )
+        glance = self._read([m[:, : self.glance_channels] for m in maps], points[:, None], groups, self.glance_size)
         raw = self.localisation(glance.flatten(1).to(self.localisation[0].weight.dtype))
         self.last_raw = raw.detach()
         theta = self.theta(raw)  # (R, N, P)
@@ -149,9 +145,7 @@ class PoseNormalisingPool(nn.Module):
         parts = order.split(sizes)
         return [(i // len(counts), i % len(counts), part) for i, part in enumerate(parts) if sizes[i]]
 
-    def _read(
-        self, maps: list[Tensor], points: Tensor, groups: list[tuple[int, int, Tensor]], size: int
-    ) -> Tensor:
+    def _read(self, maps: list[Tensor], points: Tensor, groups: list[tuple[int, int, Tensor]], size: int) -> Tensor:
         """Samples of the maps, all regions of a level and picture in one call.
 
         Args:

@@ -57,7 +57,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Settings, dict[str, Any]]:
         tensors = load_file(path)
     except FileNotFoundError:
         raise InputError(
-            f"the weights {path} do not exist: check the path, or train them with tools/train.py"
+            f"the weights {path} do not exist: check the path, or train some with tools/train.py"
         ) from None
     except (SafetensorError, OSError) as error:
         raise InputError(f"the weights {path} cannot be read ({error}): fetch the file again") from None

@@ -12,7 +12,7 @@ from detector.settings import PRESETS, Settings
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a tool's `main` and leave with its exit status: 0 done, 2 bad input (one line on stderr), 130 after Ctrl-C."""
+    """Run a tool's `main` and leave with its status: 0 done, 2 bad input (one line on stderr), 130 after Ctrl-C."""
     try:
         main()
     except InputError as error:
