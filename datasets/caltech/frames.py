@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -25,6 +26,9 @@ PICTURES = (
 )
 SUFFIXES = (".jpg", ".png", ".jpeg")
 
+# Threads that load pictures ahead open each video once; a lock of the source itself could not go to other processes.
+OPENING = Lock()
+
 
 class FrameSource:
     """The pictures of a Caltech folder by set, video and frame counted from 0.
@@ -42,11 +46,12 @@ class FrameSource:
 
     def video(self, part: int, number: int) -> SeqReader | None:
         """The .seq file of a video, or None where there is none."""
-        if (part, number) not in self._videos:
-            paths = (self.root / place.format(part, number) for place in VIDEOS)
-            path = next((path for path in paths if path.is_file()), None)
-            self._videos[part, number] = SeqReader(path, self.cache_dir) if path else None
-        return self._videos[part, number]
+        with OPENING:
+            if (part, number) not in self._videos:
+                paths = (self.root / place.format(part, number) for place in VIDEOS)
+                path = next((path for path in paths if path.is_file()), None)
+                self._videos[part, number] = SeqReader(path, self.cache_dir) if path else None
+            return self._videos[part, number]
 
     def read(self, part: int, number: int, frame: int) -> tuple[np.ndarray, str]:
         """A picture, uint8 (H, W, 3) RGB, and the file that it came from.
@@ -57,11 +62,14 @@ class FrameSource:
         video = self.video(part, number)
         if video is not None:
             return video[frame], str(video.path)
-        for place, layout in enumerate(self._layouts):
+        layouts = self._layouts
+        for layout in layouts:
             path = self.root / layout.format(part, number, frame)
             if path.is_file():
-                # One script extracted them all: the next picture is found at the first try.
-                self._layouts.insert(0, self._layouts.pop(place))
+                # One script extracted them all: the next picture is found at the first try. A new list, since other
+                # threads may be walking along the old one.
+                if layout != layouts[0]:
+                    self._layouts = [layout, *(other for other in layouts if other != layout)]
                 return read_picture(path), str(path)
         name = f"set{part:02d}_V{number:03d}_I{frame:05d}"
         raise InputError(

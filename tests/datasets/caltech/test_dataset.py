@@ -1,7 +1,9 @@
 """Caltech as it lies on the disk: small folders written here, and the real annotations where they are at hand."""
 
+import pickle
 import shutil
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -211,6 +213,15 @@ def test_testing_does_not_leave_out_frames(root):
     dataset[0]
     with pytest.raises(InputError, match=r"frame 19 of .*set06/V000\.seq .* 0 to 14"):
         dataset[1]
+
+
+def test_threads_and_other_processes_may_read_at_once(root, capsys):
+    cut(root / "set06/V000.seq", keep=32)
+    dataset = pickle.loads(pickle.dumps(CaltechPedestrians(root, "test", every=10, sets=[6])))
+    with ThreadPoolExecutor(4) as pool:
+        samples = list(pool.map(dataset.__getitem__, [0, 1, 2] * 4))
+    assert [sample.id for sample in samples] == dataset.annotations.image_ids * 4
+    assert len(capsys.readouterr().err.splitlines()) == 1  # that the video is cut off, once
 
 
 def test_annotations_without_pictures_say_what_is_missing(root):
