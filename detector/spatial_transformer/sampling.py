@@ -84,5 +84,8 @@ def sample(
 
 def nearest_pixel(grid: Tensor, size: tuple[int, int]) -> Tensor:
     """Points at the centre of pixel floor(x + 0.5), x in pixels, since `grid_sample` rounds half to even."""
-    sides = grid.new_tensor([size[1], size[0]])
-    return (2 * torch.floor((grid + 1) * sides / 2) + 1) / sides - 1
+    height, width = size
+    # Not with a tensor of the sides, which would tie an exported program to them.
+    x = (2 * torch.floor((grid[..., 0] + 1) * width / 2) + 1) / width - 1
+    y = (2 * torch.floor((grid[..., 1] + 1) * height / 2) + 1) / height - 1
+    return torch.stack([x, y], dim=-1)

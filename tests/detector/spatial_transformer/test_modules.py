@@ -146,11 +146,12 @@ def test_autocast_reads_at_the_same_points(transformation):
 
 @each
 def test_export_gives_the_same_for_other_sizes(transformation):
-    module = parallel(transformation)
+    module, U = parallel(transformation), torch.randn(2, 3, 17, 23)
     free = {0: torch.export.Dim("B", min=2), 2: torch.export.Dim("H", min=8), 3: torch.export.Dim("W", min=8)}
-    program = torch.export.export(module, (torch.randn(3, 3, 12, 10),), dynamic_shapes=(free,)).module()
-    U = torch.randn(2, 3, 17, 23)
-    torch.testing.assert_close(program(U), module(U), rtol=0, atol=1e-6)
+    for size, mode, samples in (((5, 7), "bilinear", 1), (None, "nearest", 2)):
+        module.size, module.mode, module.samples = size, mode, samples
+        program = torch.export.export(module, (torch.randn(3, 3, 12, 10),), dynamic_shapes=(free,)).module()
+        torch.testing.assert_close(program(U), module(U), rtol=0, atol=1e-6)
 
 
 @each
