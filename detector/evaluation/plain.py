@@ -84,15 +84,14 @@ def loop_over_pictures(
     evaluated = {name: truths.evaluated(rules, subset) for name, subset in chosen.items()}
     shapes = truths.boxes if truths.evaluated_boxes is None else truths.evaluated_boxes
     aspect = rules.detections_aspect if detections_aspect is None else detections_aspect
-    image = position[detections.image_index]
+    found_in = _rows_by_picture(position[detections.image_index], len(position))
+    present_in = _rows_by_picture(truths.image, len(position))
     outcomes: dict[str, list[tuple[float, int]]] = {name: [] for name in chosen}
-    for picture in range(len(position)):
-        found = np.flatnonzero(image == picture)
+    for found, present in zip(found_in, present_in, strict=True):
         found = found[np.argsort(-detections.scores[found], kind="stable")][: rules.detections_per_image]
         boxes = detections.boxes[found]
         if aspect:
             boxes = with_aspect(boxes, aspect)
-        present = np.flatnonzero(truths.image == picture)
         over_union, over_detection = _overlaps(boxes, shapes[present], truths.boxes[present])
         scores = detections.scores[found].tolist()
         for name, subset in chosen.items():
@@ -103,6 +102,11 @@ def loop_over_pictures(
             )
             outcomes[name].extend((scores[row], kind) for row, kind in zip(kept, kinds, strict=True))
     return {name: _figures(outcomes[name], len(position), int(evaluated[name].sum()), rules) for name in chosen}
+
+
+def _rows_by_picture(image: np.ndarray, pictures: int) -> list[np.ndarray]:
+    order = np.argsort(image, kind="stable")
+    return np.split(order, np.searchsorted(image[order], np.arange(1, pictures))) if pictures else []
 
 
 def _kept(boxes: np.ndarray, subset: Subset) -> list[int]:
