@@ -20,6 +20,9 @@ Colour = tuple[int, int, int]
 _CIRCLE = np.stack([np.cos(np.arange(20) * 2 * np.pi / 20), np.sin(np.arange(20) * 2 * np.pi / 20)], axis=1)
 
 
+_RINGS = ((0.9, 0.36), (0.78, 0.5), (0.66, 0.62), (0.54, 0.72), (0.42, 0.8), (0.28, 0.86))
+
+
 @dataclass(frozen=True)
 class Light:
     """Where the light comes from and how hard it is.
@@ -97,6 +100,7 @@ class Canvas:
         self.light = light
         self.coloured = coloured
         self.shade = 1.0
+        self.smooth: list[tuple[np.ndarray, float]] = []
         shape = (self.height * self.factor, self.width * self.factor)
         self.person = person
         self.alpha = np.zeros(shape, np.uint8)
@@ -189,7 +193,8 @@ class Canvas:
         if not self.coloured:
             return
         x, y, _ = self.light.direction
-        for size, lift in ((0.78, 0.5), (0.5, 0.85)):
+        rings = ((0.78, 0.5), (0.5, 0.85)) if self.scale < 70 else _RINGS
+        for size, lift in rings:
             inner = (
                 centre
                 + (_CIRCLE[:, :1] * across * half_width + _CIRCLE[:, 1:] * axis * half_length) * size
@@ -236,7 +241,10 @@ class Canvas:
         one, other = centres + offset, centres - offset
         outline = np.concatenate((one, other[::-1]))
         if self.coloured and rim:
-            self.crease(np.concatenate((outline, outline[:1])), rim * 2, 0.5)
+            # Along the sides only: where a limb begins it grows out of what it hangs on.
+            fifth = 0.2 * (one[1] - one[0]), 0.2 * (other[1] - other[0])
+            self.crease(np.concatenate(((one[0] + fifth[0])[None], one[1:])), rim * 2, 0.55)
+            self.crease(np.concatenate(((other[0] + fifth[1])[None], other[1:])), rim * 2, 0.55)
         n_right, n_up = across.mean(axis=0).tolist()
         middle = self.light.on(0.0, 0.1, 0.995)
         if round_ends:
@@ -255,6 +263,10 @@ class Canvas:
                 level = self._level(self.light.on(n_right * u, n_up * u, facing) * (0.8 + 0.2 * facing))
                 cv2.fillPoly(self.lit, [quad], level, cv2.LINE_8, SHIFT)
         return one, other
+
+    def keep_smooth(self, centre: np.ndarray, radius: float) -> None:
+        """Leave a disc (right, up, metres) without folds: a face."""
+        self.smooth.append((centre, radius))
 
     def finish(self, cloth: np.ndarray | None = None, strength: float = 0.0) -> Sprite:
         """Average down and light the drawing.
@@ -280,6 +292,11 @@ class Canvas:
             cover = cv2.GaussianBlur(alpha, (0, 0), spread)
             lit = cv2.divide(lit, cover, scale=255)
             if cloth is not None:
+                if self.smooth:
+                    cloth = cloth.copy()
+                for centre, radius in self.smooth:
+                    x, y = (self.pixels(centre) / self.factor).tolist()
+                    cv2.circle(cloth, (round(x), round(y)), round(radius * self.scale), 128, -1)
                 lit = cv2.addWeighted(lit, 1.0, cloth, strength, -128 * strength)
             colour = cv2.multiply(albedo, cv2.merge((lit, lit, lit)), scale=1 / 128)
         return Sprite(self.left, self.top, alpha, colour, full, seen, self.foot)

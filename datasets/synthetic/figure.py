@@ -129,7 +129,7 @@ def render_figure(
         canvas.shade = 1.0
         draw()
     cloth = textures.cut(textures.folds(), figure.look.cloth, canvas.height, canvas.width) if coloured else None
-    return canvas.finish(cloth, 0.16 if scale > 30 else 0.08)
+    return canvas.finish(cloth, 0.11 if scale > 40 else 0.07)
 
 
 def _parts(skeleton: Skeleton, canvas: Canvas) -> list[tuple[float, Callable[[], None]]]:
@@ -138,13 +138,15 @@ def _parts(skeleton: Skeleton, canvas: Canvas) -> list[tuple[float, Callable[[],
     facing = cos(radians(figure.yaw))
     parts: list[tuple[float, Callable[[], None]]] = []
     for side in "lr":
-        leg = (skeleton[f"knee_{side}"][2] + skeleton[f"hip_{side}"][2] + skeleton[f"ankle_{side}"][2]) / 3
-        knee = skeleton[f"knee_{side}"][2]
-        # Folded legs point at the camera or away from it: then the knee decides, else the coat hangs over them.
-        depth = 0.6 * knee if abs(knee) > 0.2 else leg * 0.3 - 0.03
+        hip, knee, ankle = (skeleton[f"{part}_{side}"][2] for part in ("hip", "knee", "ankle"))
+        leg = (hip + knee + ankle) / 3
+        folded = abs(figure.posture.hip[side == "r"]) > 60
+        # Thighs of those who sit, crouch or ride point away from the trunk, all others begin under the clothes.
+        depth = 0.6 * knee if folded else 0.2 * leg - 0.08
         parts.append((depth, lambda side=side, leg=leg: _leg(skeleton, canvas, side, leg)))
         arm = (skeleton[f"elbow_{side}"][2] + skeleton[f"wrist_{side}"][2]) / 2 - skeleton["chest"][2]
         parts.append((skeleton["chest"][2] + arm + 0.01, lambda side=side, arm=arm: _arm(skeleton, canvas, side, arm)))
+    parts.append((skeleton["pelvis"][2] - 0.2, lambda: _seat(skeleton, canvas)))
     parts.append((skeleton["chest"][2] * 0.5, lambda: _torso(skeleton, canvas)))
     parts.append((skeleton["head"][2] + (0.06 if facing > -0.5 else 0.03), lambda: head.draw_head(skeleton, canvas)))
     parts.extend(belongings.parts(skeleton, canvas))
@@ -200,8 +202,9 @@ def _arm(skeleton: Skeleton, canvas: Canvas, side: str, depth: float) -> None:
     forearm = look.top if look.sleeves == "long" else look.skin
     canvas.tube(np.array((elbow, wrist)), np.array((0.026, 0.018)) * girth * sleeve, forearm, strips=5)
     upper = look.skin if look.sleeves == "none" else look.top
-    widths = np.array((0.033, 0.032, 0.027)) * girth * sleeve
-    stations = np.array((shoulder, 0.5 * (shoulder + elbow), elbow))
+    widths = np.array((0.030, 0.032, 0.027)) * girth * sleeve
+    inward = 0.12 * (skeleton["neck"] - shoulder)
+    stations = np.array((shoulder + inward, 0.5 * (shoulder + elbow), elbow))
     if look.sleeves == "short":
         canvas.tube(stations, widths, look.skin, strips=5)
         canvas.tube(np.array((shoulder, shoulder + 0.55 * (elbow - shoulder))), widths[:2] * 1.12, upper, strips=5)
@@ -225,6 +228,16 @@ _TRUNK = np.array(
 )
 
 
+def _seat(skeleton: Skeleton, canvas: Canvas) -> None:
+    """The pelvis, behind the thighs."""
+    look = skeleton.figure.look
+    turn = radians(skeleton.figure.yaw)
+    half = float(np.sqrt((0.088 * cos(turn)) ** 2 + (0.08 * sin(turn)) ** 2)) * look.body.girth
+    pelvis, neck = skeleton["pelvis"], skeleton["neck"]
+    colour = look.top if look.legs == "dress" else look.legs_colour
+    canvas.tube(np.array((pelvis + 0.1 * (neck - pelvis), pelvis)), np.array((half, half)), colour, rim=0.0)
+
+
 def _torso(skeleton: Skeleton, canvas: Canvas) -> None:
     figure = skeleton.figure
     look, body = figure.look, figure.look.body
@@ -238,24 +251,17 @@ def _torso(skeleton: Skeleton, canvas: Canvas) -> None:
     ease = 1.06 + 0.06 * (look.coat > 0) + 0.05 * (look.sleeves == "long")
     half = np.sqrt((wide * cos(turn)) ** 2 + (deep * sin(turn)) ** 2) * body.girth * ease
     stations = neck + _TRUNK[:, :1] * (pelvis - neck)
-    top, lower = look.top, look.legs_colour
-    if look.legs == "dress":
-        lower = look.top
-    _hips(skeleton, canvas, stations, half, lower)
+    top = look.top
+    lower = look.top if look.legs == "dress" else look.legs_colour
+    canvas.tube(stations[-3:-1], half[-3:-1] * 0.97, lower, round_ends=False, rim=0.0)
+    if look.legs in ("skirt", "dress"):
+        _hem(skeleton, canvas, half[5] * 0.98, 0.55 + 0.5 * (look.loose - 0.95), lower)
     if look.coat > 0:
         _hem(skeleton, canvas, half[5] * 1.05, 0.25 + 0.55 * look.coat, top)
     one, other = canvas.tube(stations[:-1], half[:-1], top, round_ends=False, rim=0.004)
     _pattern(canvas, one, other, figure)
     throat = np.array((skeleton["chin"] + 0.02 * (skeleton["chin"] - neck), neck, neck - 0.04 * (neck - pelvis)))
     canvas.tube(throat, np.array((0.03, 0.032, 0.03)) * body.girth, look.skin, strips=4, rim=0.0)
-
-
-def _hips(skeleton: Skeleton, canvas: Canvas, stations: np.ndarray, half: np.ndarray, colour: Colour) -> None:
-    """The seat of trousers, or a skirt down to the knees."""
-    look = skeleton.figure.look
-    if look.legs in ("skirt", "dress"):
-        _hem(skeleton, canvas, half[5] * 0.98, 0.55 + 0.5 * (look.loose - 0.95), colour)
-    canvas.tube(stations[-3:], half[-3:] * 0.95, colour, rim=0.0)
 
 
 def _hem(skeleton: Skeleton, canvas: Canvas, half: float, length: float, colour: Colour) -> None:

@@ -73,21 +73,25 @@ def _stock(kind: str, variant: int) -> Stock:
     offset = (int(rng.integers(1024)), int(rng.integers(1024)))
     texture = textures.grain() if kind in ("tree", "bush") else textures.fractal()
     sprite = canvas.finish(
-        textures.cut(texture, offset, canvas.height, canvas.width), 0.55 if kind in ("tree", "bush") else 0.14
+        textures.cut(texture, offset, canvas.height, canvas.width), 0.8 if kind in ("tree", "bush") else 0.22
     )
     alpha, colour = sprite.alpha, sprite.colour
     if kind in ("tree", "bush"):
-        alpha, colour = _ragged(alpha, colour, offset)
+        trunk = round(sprite.foot[1] - sprite.top - (1.8 * scale if kind == "tree" else 0.0))
+        alpha, colour = _ragged(alpha, colour, offset, trunk)
     return Stock(colour, alpha, scale, (sprite.foot[0] - sprite.left, sprite.foot[1] - sprite.top))
 
 
-def _ragged(alpha: np.ndarray, colour: np.ndarray, offset: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Holes and leafy edges: the smoothed outline against noise."""
+def _ragged(
+    alpha: np.ndarray, colour: np.ndarray, offset: tuple[int, int], trunk: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Holes and leafy edges, the smoothed outline against noise, above the row `trunk`."""
     height, width = alpha.shape
     inner = cv2.GaussianBlur(alpha, (0, 0), 3.5).astype(np.int16)
     noise = textures.cut(textures.grain(), offset, height, width).astype(np.int16) - 128
     ragged = np.clip((inner + noise * 2 - 110) * 3, 0, 255).astype(np.uint8)
     ragged = cv2.min(cv2.GaussianBlur(ragged, (3, 3), 0.6), alpha)
+    ragged[trunk:] = alpha[trunk:]
     return ragged, cv2.multiply(colour, cv2.merge((ragged,) * 3), scale=1 / 255)
 
 
@@ -212,32 +216,41 @@ def _car_rear(canvas: Canvas, rng: np.random.Generator) -> None:
     _block(canvas, -0.26, 0.5, 0.26, 0.61, (236, 236, 230))
 
 
-def _tree(canvas: Canvas, rng: np.random.Generator) -> None:
+def _trunk(canvas: Canvas, rng: np.random.Generator) -> tuple[float, float, Colour]:
+    """Stem and boughs; returns where the crown begins (right, up) and the colour of the bark."""
     bark = _colour(rng, ((74, 62, 52), (92, 80, 68), (60, 54, 48)))
-    leaf = _colour(rng, _LEAVES)
     fork = rng.uniform(1.9, 2.8)
     bend = rng.uniform(-0.25, 0.25)
     canvas.tube(_p((0, 0), (bend * 0.4, fork), (bend, fork + 1.8)), np.array((0.2, 0.14, 0.08)), bark, body=False)
     for _ in range(6):
         tip = (bend + rng.uniform(-1.7, 1.7), fork + rng.uniform(1.2, 3.2))
-        canvas.tube(
-            _p((bend * 0.5, fork + rng.uniform(-0.3, 0.9)), tip), np.array((0.07, 0.02)), bark, body=False, strips=3
-        )
-    if rng.uniform() < 0.2:
-        for _ in range(46):
-            start = np.array((bend + rng.uniform(-1.4, 1.4), fork + rng.uniform(0.6, 3.0)))
-            tip = start + np.array((rng.uniform(-0.6, 0.6), rng.uniform(0.2, 0.9)))
-            canvas.line(np.array((start, tip)), 0.025, bark)
-        return
-    clumps = sorted(
-        ((rng.uniform(-1.7, 1.7), rng.uniform(-0.6, 3.0), rng.uniform(0.5, 1.0)) for _ in range(34)),
-        key=lambda c: c[2] - c[1] * 0.1,
-    )
-    for x, y, radius in clumps:
-        squeeze = 1.0 - 0.16 * abs(y - 1.0)
-        tone = _shade(leaf, float(0.72 + 0.14 * y + rng.uniform(-0.14, 0.14) - 0.05 * x))
-        centre = np.array((bend + x * squeeze, fork + 0.7 + y))
-        canvas.blob(centre, np.array((0.0, 1.0)), radius, radius * 0.8, tone, body=False)
+        start = (bend * 0.5, fork + rng.uniform(-0.3, 0.9))
+        canvas.tube(_p(start, tip), np.array((0.07, 0.02)), bark, body=False, strips=3)
+    return bend, fork, bark
+
+
+def _bare_tree(canvas: Canvas, rng: np.random.Generator) -> None:
+    bend, fork, bark = _trunk(canvas, rng)
+    for _ in range(90):
+        start = np.array((bend + rng.uniform(-1.5, 1.5), fork + rng.uniform(0.4, 3.2)))
+        tip = start + np.array((rng.uniform(-0.6, 0.6), rng.uniform(0.2, 0.9)))
+        canvas.line(np.array((start, tip)), 0.025, bark)
+
+
+def _tree(canvas: Canvas, rng: np.random.Generator) -> None:
+    bend, fork, _ = _trunk(canvas, rng)
+    leaf = _colour(rng, _LEAVES)
+    crown = (rng.uniform(1.3, 1.8), rng.uniform(1.5, 2.1))
+    clumps = []
+    for _ in range(110):
+        angle, out = rng.uniform(0, 2 * pi), np.sqrt(rng.uniform(0, 1))
+        clumps.append((crown[0] * out * np.cos(angle), crown[1] * out * np.sin(angle), rng.uniform(0.22, 0.52)))
+    middle = np.array((bend, fork + 0.6 + crown[1]))
+    # Dark clumps deep inside first, lit ones on top.
+    for k, (x, y, radius) in enumerate(clumps):
+        lit = 0.5 + 0.35 * k / len(clumps) + 0.22 * y / crown[1] - 0.12 * x / crown[0]
+        tone = _shade(leaf, float(lit + rng.uniform(-0.1, 0.1)))
+        canvas.polygon(_disc(middle[0] + x, middle[1] + y, radius, 9), tone, 1.0, body=False)
 
 
 def _bush(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -404,6 +417,7 @@ KINDS: dict[str, tuple[tuple[float, float, float, float], float, Drawing]] = {
     "car_side": ((-2.3, -0.1, 2.3, 2.3), 90.0, _car_side),
     "car_rear": ((-1.0, -0.1, 1.0, 1.9), 110.0, _car_rear),
     "tree": ((-3.2, -0.3, 3.2, 8.2), 55.0, _tree),
+    "bare_tree": ((-3.2, -0.3, 3.2, 8.2), 55.0, _bare_tree),
     "bush": ((-1.7, -0.1, 1.7, 1.4), 90.0, _bush),
     "lamp": ((-0.4, -0.1, 1.5, 6.2), 60.0, _lamp),
     "sign": ((-0.6, -0.1, 0.6, 2.9), 100.0, _sign),

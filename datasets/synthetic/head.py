@@ -29,6 +29,7 @@ def draw_head(skeleton: Skeleton, canvas: Canvas) -> None:
     centre = 0.5 * (chin + crown)
     half_width = size * float(np.sqrt((0.36 * facing) ** 2 + (0.43 * sideways) ** 2))
     half_length = 0.52 * length
+    canvas.keep_smooth(centre, 0.5 * length)
     covered = look.hat in ("beanie", "hood", "helmet")
     hair = look.hair_colour
 
@@ -55,7 +56,7 @@ def draw_head(skeleton: Skeleton, canvas: Canvas) -> None:
         canvas.blob(face, axis, face_half, half_length * 0.84, look.skin)
         _features(skeleton, canvas, face, axis, across, size, facing, sideways)
     elif look.hair in ("short", "bald"):
-        canvas.blob(centre - axis * 0.38 * size, axis, half_width * 0.62, 0.16 * size, look.skin)
+        canvas.blob(centre - axis * 0.43 * size, axis, half_width * 0.55, 0.12 * size, look.skin)
     if look.hair == "long" and facing <= -0.2:
         _long_hair(skeleton, canvas, across, half_width, sideways)
     if look.hair == "bun":

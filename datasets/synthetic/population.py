@@ -105,7 +105,8 @@ def _furniture(rng: np.random.Generator, view: View) -> list[Placed]:
         placed += _front_furniture(rng, view)
     elif view.kind == "park":
         for _ in range(int(rng.integers(16, 30))):
-            placed += _scatter(rng, view, "tree", 0.55, 1.0, float(rng.uniform(0.8, 1.3)))
+            kind = "tree" if rng.uniform() < 0.8 else "bare_tree"
+            placed += _scatter(rng, view, kind, 0.55, 1.0, float(rng.uniform(0.8, 1.3)))
         for _ in range(int(rng.integers(2, 8))):
             placed += _scatter(rng, view, "bush", 0.3, 1.0)
     elif view.kind == "square":
@@ -137,7 +138,9 @@ def _street_furniture(rng: np.random.Generator, view: View) -> list[Placed]:
     placed: list[Placed] = []
     edges = view.kerbs or (view.left + 0.8, view.right - 0.8)
     for x, outward in ((edges[0], -1), (edges[1], 1)):
-        kind = str(rng.choice(("tree", "lamp", "bollard", "sign", "none"), p=(0.28, 0.22, 0.15, 0.1, 0.25)))
+        kind = str(
+            rng.choice(("tree", "bare_tree", "lamp", "bollard", "sign", "none"), p=(0.2, 0.08, 0.22, 0.15, 0.1, 0.25))
+        )
         step = float(rng.uniform(2, 4) if kind == "bollard" else rng.uniform(7, 14))
         start = 1.5 * view.near + float(rng.uniform(0, step))
         for z in np.arange(start, min(view.far, 45), step) if kind != "none" else ():

@@ -45,7 +45,7 @@ def _sky(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
     rows = min(height, max(2, int(view.horizon) + 2))
     clear = view.light.sun > 0.45
     if clear:
-        top = np.array((70, 120, 190)) + rng.integers(-25, 30)
+        top = np.array((92, 140, 200)) + rng.integers(-25, 30)
         low = np.array((190, 212, 232)) + rng.integers(-12, 16)
     else:
         grey = rng.integers(165, 235)
@@ -124,6 +124,7 @@ def _ground(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
     elif rng.uniform() < 0.8:
         _tiles(rng, picture, view, ground, wide)
     _patches(rng, picture, view)
+    _house_shadow(rng, picture, view)
     _roughen(rng, picture[top:], view, top)
 
 
@@ -181,15 +182,15 @@ def _tiles(rng: np.random.Generator, picture: np.ndarray, view: View, ground: Co
 
 def _patches(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
     """Mended asphalt, manholes and stains."""
-    for _ in range(int(rng.integers(0, 5))):
+    for _ in range(int(rng.integers(0, 4))):
         z = view.near * float(rng.uniform(1.0, 4.0))
         x = float(rng.uniform(-0.5, 0.5)) * view.size[0] / view.scale(z)
         column, row = (round(v) for v in view.foot(x, z))
-        radius = float(rng.uniform(0.2, 0.9)) * view.scale(z)
+        radius = float(rng.uniform(0.15, 0.45)) * view.scale(z)
         flat = max(1, round(radius * view.camera / z))
         if not (0 <= column < view.size[0] and 0 <= row < view.size[1]):
             continue
-        tone = tuple(int(v) for v in picture[row, column] * float(rng.uniform(0.7, 1.1)))
+        tone = tuple(int(v) for v in picture[row, column] * float(rng.uniform(0.75, 1.1)))
         cv2.ellipse(picture, (column, row), (max(1, round(radius)), flat), 0, 0, 360, tone, -1, cv2.LINE_AA)
 
 
@@ -232,13 +233,15 @@ def _front(number: int, level: int) -> np.ndarray:
 def _houses(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
     """House fronts along the walls of the view, the far ones first."""
     if view.kind == "park":
+        _far_trees(rng, picture, view)
         return
     tall = (4.2, 4.4) if view.kind == "hall" else (8.0, 16.0)
     sunlit = view.light.direction[0] * view.light.sun
     walls: list[tuple[float, tuple[float, float], tuple[float, float], float]] = []
     if view.kind in ("street", "hall"):
         if view.kind == "hall" or rng.uniform() < 0.75:
-            walls.append((view.far, (view.left - 30, view.far), (view.right + 30, view.far), 1.0))
+            for x in np.arange(view.left - 24, view.right + 24, 12.0).tolist():
+                walls.append((view.far, (x, view.far), (x + 12.0, view.far), 1.0))
         for x, light in ((view.left, 1.0 + 0.4 * sunlit), (view.right, 1.0 - 0.4 * sunlit)):
             z = view.far
             while z > 0.45 * view.near:
@@ -255,6 +258,47 @@ def _houses(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
             x = x1
     for z, start, end, light in sorted(walls, key=lambda w: -w[0]):
         _hang(rng, picture, view, start, end, float(rng.uniform(*tall)), light, z)
+
+
+def _far_trees(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
+    """The edge of a wood behind a park: a ragged band under the sky."""
+    width, height = view.size
+    row = int(view.horizon)
+    tall = float(rng.uniform(14, 50)) * view.unit
+    offset = (int(rng.integers(1024)), int(rng.integers(1024)))
+    line = textures.cut(textures.fractal(), offset, 1, width)[0].astype(np.float64) - 128
+    edge = row - tall * (1 + 0.012 * line)
+    points = np.concatenate((np.stack((np.arange(width), edge), axis=1), ((width, row + 3), (0, row + 3))))
+    shape = np.zeros((height, width), np.uint8)
+    _polygon(shape, points, (255, 255, 255))
+    top, bottom = max(0, int(edge.min())), min(height, row + 4)
+    if bottom <= top:
+        return
+    leaves = textures.cut(textures.grain(), offset, bottom - top, width)
+    tone = np.array(_pick(rng, ((64, 84, 48), (84, 96, 60), (96, 96, 70))))
+    fade = view.fade(view.far * 1.5)
+    wood = np.clip(tone * (leaves[..., None] / 128.0) * (1 - fade) + np.array(view.haze_colour) * fade, 0, 255)
+    region = picture[top:bottom]
+    inside = shape[top:bottom] > 127
+    region[inside] = wood.astype(np.uint8)[inside]
+
+
+def _house_shadow(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
+    """The shadow of houses out of view, a dark part of the ground with a straight edge."""
+    if view.light.sun < 0.45 or view.kind == "hall" or rng.uniform() < 0.45:
+        return
+    edge = view.near * float(rng.uniform(1.1, 5.0))
+    slope = float(rng.normal(0, 0.8))
+    before = rng.uniform() < 0.5
+    x = np.array((-60.0, 60.0))
+    z = np.clip(edge + slope * x, 0.7 * view.near, 200.0)
+    other = 0.7 * view.near if before else 300.0
+    corners = np.array(((x[0], 0, z[0]), (x[1], 0, z[1]), (x[1], 0, other), (x[0], 0, other)))
+    top = max(0, int(view.horizon))
+    dark = np.full((picture.shape[0] - top, picture.shape[1]), 255, np.uint8)
+    _polygon(dark, view.seen(corners) - (0, top), (int(rng.uniform(140, 200)), 0, 0))
+    dark = cv2.GaussianBlur(dark, (5, 5), 1.2)
+    cv2.multiply(picture[top:], cv2.merge((dark,) * 3), dst=picture[top:], scale=1 / 255)
 
 
 def _hang(

@@ -55,7 +55,7 @@ def folds() -> np.ndarray:
     rng = np.random.Generator(np.random.PCG64(13))
     total = sum(
         _grid_noise(rng, rows, columns) * weight
-        for rows, columns, weight in ((8, 32, 3), (16, 64, 3), (64, 128, 2), (128, 256, 1))
+        for rows, columns, weight in ((16, 32, 2), (64, 128, 3), (128, 256, 3), (256, 512, 2))
     )
     ridged = 128 - 2 * np.abs(total // 4)
     return _normalised(ridged - int(ridged.mean()), 32)
