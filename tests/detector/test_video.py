@@ -181,20 +181,9 @@ def test_folders_are_searched_and_their_own_output_passed_over(tmp_path):
 
 
 def test_inputs_of_one_name_do_not_overwrite_each_other(tmp_path):
-    paths = [
-        tmp_path / name
-        for name in [
-            "1/a.jpg",
-            "2/a.jpg",
-            "3/a.bmp",
-            "a-2.jpg",
-            "a-crops.png",
-            "x.y.jpg",
-            "x.jpg",
-            "z-crops.png",
-            "z.jpg",
-        ]
-    ]
+    names = ["1/a.jpg", "2/a.jpg", "3/a.bmp", "a-2.jpg", "a-crops.png", "x.y.jpg", "x.jpg"]
+    names += ["z-crops.png", "z.jpg"]  # the crops of the second would be called like the first
+    paths = [tmp_path / name for name in names]
     for path in paths:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x")
