@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datasets.synthetic.canvas import Canvas, Colour
+from datasets.synthetic.canvas import Canvas
+from datasets.synthetic.palette import shaded
 
 if TYPE_CHECKING:
     from datasets.synthetic.figure import Skeleton
@@ -60,10 +61,6 @@ def parts(skeleton: Skeleton, canvas: Canvas) -> list[Part]:
     if figure.look.umbrella:
         found.append((0.5, lambda: _umbrella(skeleton, canvas)))
     return found
-
-
-def _darker(colour: Colour, share: float) -> Colour:
-    return tuple(int(c * share) for c in colour)
 
 
 def _off(point: np.ndarray, right: float, up: float) -> np.ndarray:
@@ -161,7 +158,7 @@ def _seat(skeleton: Skeleton, canvas: Canvas) -> None:
     for a in range(4):
         canvas.line(np.array((place[a], feet[a])), 0.04, (50, 48, 46))
     back = np.array((place[0], place[1], place[5], place[4]))
-    canvas.polygon(back, _darker(colour, 0.9), 0.85, body=False)
+    canvas.polygon(back, shaded(colour, 0.9), 0.85, body=False)
     thick = np.array((0, -0.05, 0))
     for a, b in ((0, 1), (1, 2), (2, 3), (3, 0)):
         canvas.polygon(np.array((place[a], place[b], place[b] + thick, place[a] + thick)), colour, 0.75, body=False)
@@ -179,11 +176,11 @@ def _backpack(skeleton: Skeleton, canvas: Canvas) -> None:
     canvas.tube(stations, half * np.array((0.9, 1.0, 1.0, 0.75)), look.bag_colour, body=False)
     if cos(turn) < 0:
         low, high = stations[0] + 0.1 * spine, stations[0] + 0.3 * spine
-        canvas.tube(np.array((low, high)), half * np.array((0.6, 0.6)), _darker(look.bag_colour, 0.85), body=False)
+        canvas.tube(np.array((low, high)), half * np.array((0.6, 0.6)), shaded(look.bag_colour, 0.85), body=False)
 
 
 def _straps(skeleton: Skeleton, canvas: Canvas) -> None:
-    colour = _darker(skeleton.figure.look.bag_colour, 0.8)
+    colour = shaded(skeleton.figure.look.bag_colour, 0.8)
     for side in "lr":
         top = 0.6 * skeleton[f"shoulder_{side}"] + 0.4 * skeleton["neck"]
         low = 0.55 * skeleton[f"shoulder_{side}"] + 0.45 * skeleton["waist"]
@@ -193,7 +190,7 @@ def _straps(skeleton: Skeleton, canvas: Canvas) -> None:
 def _shoulder_bag(skeleton: Skeleton, canvas: Canvas) -> None:
     look = skeleton.figure.look
     hip = skeleton["hip_r"] + 1.6 * (skeleton["hip_r"] - skeleton["pelvis"])
-    canvas.line(np.array((skeleton["shoulder_l"], hip)), 0.025, _darker(look.bag_colour, 0.7))
+    canvas.line(np.array((skeleton["shoulder_l"], hip)), 0.025, shaded(look.bag_colour, 0.7))
     centre = np.array((_off(hip, 0, 0.08), _off(hip, 0, -0.16)))
     canvas.tube(centre, np.array((0.12, 0.14)), look.bag_colour, body=False, round_ends=False, strips=4)
 
@@ -204,7 +201,7 @@ def _hand_bag(skeleton: Skeleton, canvas: Canvas) -> None:
     s = look.body.stature
     size = 0.06 * s if look.cloth[0] % 2 else 0.085 * s
     for across in (-0.5, 0.5):
-        canvas.line(np.array((hand, _off(hand, across * size, -0.08))), 0.012, _darker(look.bag_colour, 0.7))
+        canvas.line(np.array((hand, _off(hand, across * size, -0.08))), 0.012, shaded(look.bag_colour, 0.7))
     canvas.tube(
         np.array((_off(hand, 0, -0.08), _off(hand, 0, -0.08 - 2.2 * size))),
         np.array((size, size * 1.1)),

@@ -20,6 +20,7 @@ Colour = tuple[int, int, int]
 _CIRCLE = np.stack([np.cos(np.arange(20) * 2 * np.pi / 20), np.sin(np.arange(20) * 2 * np.pi / 20)], axis=1)
 
 
+_LEFT_TURN = np.array((-1.0, 1.0))
 _RINGS = ((0.9, 0.36), (0.78, 0.5), (0.66, 0.62), (0.54, 0.72), (0.42, 0.8), (0.28, 0.86))
 
 
@@ -229,40 +230,42 @@ class Canvas:
         Returns:
             The outline's two sides, (m, 2) each, in metres, for patterns drawn on it.
         """
-        centres = centres[:, :2]
-        tangent = np.empty_like(centres)
-        tangent[0], tangent[-1] = centres[1] - centres[0], centres[-1] - centres[-2]
-        if len(centres) > 2:
-            tangent[1:-1] = centres[2:] - centres[:-2]
+        # In canvas pixels from here on: rows grow downward.
+        line = self.pixels(centres)
+        tangent = np.empty_like(line)
+        tangent[0], tangent[-1] = line[1] - line[0], line[-1] - line[-2]
+        if len(line) > 2:
+            tangent[1:-1] = line[2:] - line[:-2]
         length = np.sqrt((tangent * tangent).sum(axis=1, keepdims=True))
-        tangent = tangent / np.maximum(length, 1e-6)
-        across = np.stack((tangent[:, 1], -tangent[:, 0]), axis=1)
-        offset = across * half[:, None]
-        one, other = centres + offset, centres - offset
-        outline = np.concatenate((one, other[::-1]))
+        across = tangent[:, ::-1] * _LEFT_TURN / np.maximum(length, 1e-6)
+        radius = half * self._unit
+        offset = across * radius[:, None]
+        one, other = line + offset, line - offset
         if self.coloured and rim:
             # Along the sides only: where a limb begins it grows out of what it hangs on.
-            fifth = 0.2 * (one[1] - one[0]), 0.2 * (other[1] - other[0])
-            self.crease(np.concatenate(((one[0] + fifth[0])[None], one[1:])), rim * 2, 0.55)
-            self.crease(np.concatenate(((other[0] + fifth[1])[None], other[1:])), rim * 2, 0.55)
-        n_right, n_up = across.mean(axis=0).tolist()
+            sides = np.stack((one, other))
+            sides[:, 0] += 0.2 * (sides[:, 1] - sides[:, 0])
+            thickness = max(1, round(2 * rim * self._unit))
+            fixed = list(np.rint(sides * (1 << SHIFT)).astype(np.int32))
+            cv2.polylines(self.lit, fixed, False, self._level(0.55), thickness, cv2.LINE_8, SHIFT)
         middle = self.light.on(0.0, 0.1, 0.995)
         if round_ends:
             for end in (0, -1):
-                self._fill(self.pixels(centres[end] + _CIRCLE * half[end]), colour, middle, body)
-        self._fill(self.pixels(outline), colour, middle, body)
+                self._fill(line[end] + _CIRCLE * radius[end], colour, middle, body)
+        self._fill(np.concatenate((one, other[::-1])), colour, middle, body)
         if self.coloured:
-            strips = max(2, min(strips, int(0.5 * self._unit * float(half.max()))))
+            n_right, n_down = across[len(across) // 2].tolist()
+            strips = max(2, min(strips, int(0.5 * float(radius.max()))))
             # All strips' outlines at once: (strips, 2 m, 2).
-            edges = np.linspace(-1.0, 1.0, strips + 1)[:, None, None]
-            lines = np.rint(self.pixels(centres + offset * edges) * (1 << SHIFT)).astype(np.int32)
+            edges = (np.arange(strips + 1) * (2 / strips) - 1)[:, None, None]
+            lines = np.rint((line + offset * edges) * (1 << SHIFT)).astype(np.int32)
             quads = np.concatenate((lines[:-1], lines[1:, ::-1]), axis=1)
             for k, quad in enumerate(quads):
                 u = (2 * k + 1) / strips - 1
                 facing = sqrt(1 - u * u)
-                level = self._level(self.light.on(n_right * u, n_up * u, facing) * (0.8 + 0.2 * facing))
+                level = self._level(self.light.on(n_right * u, -n_down * u, facing) * (0.8 + 0.2 * facing))
                 cv2.fillPoly(self.lit, [quad], level, cv2.LINE_8, SHIFT)
-        return one, other
+        return (one - self._origin) / self._units, (other - self._origin) / self._units
 
     def keep_smooth(self, centre: np.ndarray, radius: float) -> None:
         """Leave a disc (right, up, metres) without folds: a face."""

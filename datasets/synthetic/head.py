@@ -72,7 +72,7 @@ def draw_head(skeleton: Skeleton, canvas: Canvas) -> None:
         top = centre + axis * 0.33 * size
         canvas.blob(top, axis, half_width * 1.06, half_length * 0.46, look.hat_colour)
         reach = 0.75 if look.hat == "brim" else 0.0
-        one = top - axis * 0.06 * size - across * size * (0.42 + 0.0 + reach * 0.3)
+        one = top - axis * 0.06 * size - across * size * (0.42 + reach * 0.3)
         other = top - axis * 0.06 * size + across * size * (0.42 + reach * 0.3)
         if look.hat == "cap":
             other = other + across * sideways * 0.32 * size if sideways > 0 else other

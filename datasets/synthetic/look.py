@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasets.synthetic.canvas import Colour
+from datasets.synthetic.palette import pick
 from datasets.synthetic.poses import Proportions, proportions
 
 SKINS = (
@@ -83,16 +84,6 @@ class Look:
     faceless: bool = False
 
 
-def vary(rng: np.random.Generator, colour: Colour, by: int = 14) -> Colour:
-    """The colour, a little lighter or darker and a little off."""
-    common = rng.integers(-by, by + 1)
-    return tuple(int(min(250, max(6, c + common + rng.integers(-by // 3, by // 3 + 1)))) for c in colour)
-
-
-def _pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
-    return vary(rng, colours[int(rng.integers(len(colours)))])
-
-
 def draw_look(rng: np.random.Generator, pose: str = "walking", warm: float = 0.5) -> Look:
     """A random person dressed for the pose; `warm` is the weather, 0 winter to 1 summer."""
     child = float(rng.uniform(0.35, 1.0)) if rng.uniform() < 0.14 and pose != "cycling" else 0.0
@@ -106,7 +97,7 @@ def draw_look(rng: np.random.Generator, pose: str = "walking", warm: float = 0.5
         legs = "trousers"
     if not still and legs in ("skirt", "dress"):
         legs = "trousers"
-    top = _pick(rng, CLOTHES)
+    top = pick(rng, CLOTHES)
     coat = float(rng.choice((0.0, 0.35, 0.75, 1.0), p=(0.55, 0.2, 0.15, 0.1))) if winter and still else 0.0
     pattern = str(
         rng.choice(("plain", "bands", "stripes", "checks", "yoke", "print"), p=(0.6, 0.1, 0.06, 0.08, 0.08, 0.08))
@@ -115,23 +106,23 @@ def draw_look(rng: np.random.Generator, pose: str = "walking", warm: float = 0.5
     return Look(
         body=body,
         feminine=feminine,
-        skin=_pick(rng, SKINS),
+        skin=pick(rng, SKINS),
         hair=hair,
-        hair_colour=_pick(rng, HAIRS),
+        hair_colour=pick(rng, HAIRS),
         hat=str(rng.choice(("none", "cap", "beanie", "brim", "hood", "helmet"), p=_hat_odds(pose, winter))),
-        hat_colour=_pick(rng, CLOTHES),
+        hat_colour=pick(rng, CLOTHES),
         top=top,
         pattern=pattern,
-        second=_pick(rng, CLOTHES),
+        second=pick(rng, CLOTHES),
         sleeves="long" if winter else str(rng.choice(("long", "short", "none"), p=(0.3, 0.55, 0.15))),
         coat=coat,
         opened=bool(winter and rng.uniform() < 0.4),
         legs=str(legs),
-        legs_colour=_pick(rng, LEGWEAR if rng.uniform() < 0.85 else CLOTHES),
+        legs_colour=pick(rng, LEGWEAR if rng.uniform() < 0.85 else CLOTHES),
         loose=float(rng.uniform(0.95, 1.35)),
-        shoes=_pick(rng, SHOES),
+        shoes=pick(rng, SHOES),
         bag=str(rng.choice(("none", "backpack", "shoulder", "hand", "case"), p=(0.5, 0.17, 0.15, 0.12, 0.06))),
-        bag_colour=_pick(rng, CLOTHES),
+        bag_colour=pick(rng, CLOTHES),
         umbrella=bool(still and rng.uniform() < 0.025),
         beard=bool(feminine < 0.4 and rng.uniform() < 0.35 and child == 0),
         cloth=(int(rng.integers(1024)), int(rng.integers(1024))),

@@ -273,7 +273,7 @@ def joints(posture: Posture, body: Proportions) -> np.ndarray:
         x, y, z = place[f"ankle_{name}"]
         out = outward * 0.12
         flat = (out * cos(tilt), sin(tilt), cos(tilt))
-        sole = (x + ankle * 0.9 * 0.0, y - ankle * cos(tilt), z + ankle * sin(tilt))
+        sole = (x, y - ankle * cos(tilt), z + ankle * sin(tilt))
         place[f"heel_{name}"] = tuple(c - f * 0.28 * body.foot for c, f in zip(sole, flat, strict=True))
         place[f"toe_{name}"] = tuple(c + f * 0.68 * body.foot for c, f in zip(sole, flat, strict=True))
     return np.array([place[name] for name in JOINTS])

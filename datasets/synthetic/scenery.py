@@ -9,6 +9,7 @@ import numpy as np
 
 from datasets.synthetic import facades, textures
 from datasets.synthetic.canvas import Colour
+from datasets.synthetic.palette import pick, shaded
 from datasets.synthetic.view import View
 
 _GROUNDS = ((122, 120, 118), (98, 98, 100), (146, 142, 136), (164, 156, 144), (112, 106, 100), (134, 124, 114))
@@ -27,16 +28,6 @@ def paint_scenery(rng: np.random.Generator, view: View) -> np.ndarray:
     _ground(rng, picture, view)
     _houses(rng, picture, view)
     return picture
-
-
-def _pick(rng: np.random.Generator, colours: tuple[Colour, ...], by: int = 16) -> Colour:
-    base = colours[int(rng.integers(len(colours)))]
-    common = rng.integers(-by, by + 1)
-    return tuple(int(np.clip(c + common + rng.integers(-4, 5), 0, 255)) for c in base)
-
-
-def _times(colour: Colour, share: float) -> Colour:
-    return tuple(int(max(0, min(255, c * share))) for c in colour)
 
 
 def _sky(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
@@ -71,7 +62,7 @@ def _sky(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
 
 def _ceiling(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
     """The ceiling of a hall, with rows of lamps."""
-    tone = _pick(rng, ((214, 212, 206), (180, 178, 172), (120, 118, 114)))
+    tone = pick(rng, ((214, 212, 206), (180, 178, 172), (120, 118, 114)))
     picture[:] = tone
     high = view.camera + 2.6
     lamp = (252, 250, 240)
@@ -99,12 +90,12 @@ def _strip(picture: np.ndarray, view: View, x: tuple[float, float], z: tuple[flo
 
 def _ground(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
     top = max(0, int(view.horizon))
-    ground = _pick(rng, _GRASS if view.kind == "park" else _GROUNDS)
+    ground = pick(rng, _GRASS if view.kind == "park" else _GROUNDS)
     if view.kind == "hall":
-        ground = _pick(rng, ((190, 184, 174), (150, 144, 136), (206, 202, 196), (120, 112, 104)))
+        ground = pick(rng, ((190, 184, 174), (150, 144, 136), (206, 202, 196), (120, 112, 104)))
     picture[top:] = ground
     wide = (-200.0, 200.0)
-    road = _pick(rng, _ROADS)
+    road = pick(rng, _ROADS)
     if view.kind == "street" and view.kerbs:
         _tiles(rng, picture, view, ground, (view.left, view.right))
         _street_road(rng, picture, view, road)
@@ -113,11 +104,11 @@ def _ground(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
         begin, end = view.kerbs
         _strip(picture, view, wide, (begin, end), road)
         for z in view.kerbs:
-            _strip(picture, view, wide, (z - 0.09, z + 0.09), _times(ground, 1.2))
-            _strip(picture, view, wide, (z - 0.22, z - 0.09), _times(road, 0.7))
+            _strip(picture, view, wide, (z - 0.09, z + 0.09), shaded(ground, 1.2))
+            _strip(picture, view, wide, (z - 0.22, z - 0.09), shaded(road, 0.7))
         _front_markings(rng, picture, view)
     elif view.kind == "park":
-        path = _pick(rng, ((170, 158, 136), (140, 134, 126), (110, 108, 106)))
+        path = pick(rng, ((170, 158, 136), (140, 134, 126), (110, 108, 106)))
         if rng.uniform() < 0.5:
             _strip(picture, view, wide, (view.near, view.far * float(rng.uniform(0.2, 0.6))), path)
         _strip(picture, view, view.kerbs, (0.5, view.far), path)
@@ -132,11 +123,11 @@ def _street_road(rng: np.random.Generator, picture: np.ndarray, view: View, road
     one, other = view.kerbs
     along = (0.5, 300.0)
     _strip(picture, view, (one, other), along, road)
-    kerb = _pick(rng, ((168, 164, 158), (140, 138, 134)))
+    kerb = pick(rng, ((168, 164, 158), (140, 138, 134)))
     for x, inner in ((one, 0.2), (other, -0.2)):
         _strip(picture, view, (x - 0.08, x + 0.08), along, kerb)
-        _strip(picture, view, tuple(sorted((x + inner * 0.4, x + inner))), along, _times(road, 0.72))
-    white = _pick(rng, ((222, 222, 216), (196, 196, 190)))
+        _strip(picture, view, tuple(sorted((x + inner * 0.4, x + inner))), along, shaded(road, 0.72))
+    white = pick(rng, ((222, 222, 216), (196, 196, 190)))
     middle = 0.5 * (one + other)
     if rng.uniform() < 0.8:
         dash, gap = float(rng.uniform(1.5, 4)), float(rng.uniform(1.5, 5))
@@ -150,7 +141,7 @@ def _street_road(rng: np.random.Generator, picture: np.ndarray, view: View, road
 
 def _front_markings(rng: np.random.Generator, picture: np.ndarray, view: View) -> None:
     begin, end = view.kerbs
-    white = _pick(rng, ((222, 222, 216), (196, 196, 190)))
+    white = pick(rng, ((222, 222, 216), (196, 196, 190)))
     middle = 0.5 * (begin + end)
     if rng.uniform() < 0.7:
         start = float(rng.uniform(0, 5))
@@ -165,7 +156,7 @@ def _front_markings(rng: np.random.Generator, picture: np.ndarray, view: View) -
 def _tiles(rng: np.random.Generator, picture: np.ndarray, view: View, ground: Colour, x: tuple[float, float]) -> None:
     """The joints of slabs, as far as they can be told apart."""
     side = float(rng.choice((0.4, 0.6, 1.0, 2.0)))
-    colour = _times(ground, float(rng.uniform(0.78, 0.92)))
+    colour = shaded(ground, float(rng.uniform(0.78, 0.92)))
     near, reach = 0.8 * view.near, view.scale(1.0) * side
     far = min(60.0, reach / 3.5)
     half = (view.size[0] / view.focal) * far
@@ -199,7 +190,7 @@ def _roughen(rng: np.random.Generator, ground: np.ndarray, view: View, top: int)
     height, width = ground.shape[:2]
     per_metre = 46.0
     shift = rng.uniform(0, 20, 2)
-    to_world = np.array(((1 / per_metre, 0, -11 - shift[0]), (0, 1 / per_metre, shift[1] * 0), (0, 0, 1)))
+    to_world = np.array(((1 / per_metre, 0, -11 - shift[0]), (0, 1 / per_metre, -shift[1]), (0, 0, 1)))
     to_picture = np.array(((view.focal, view.cx, 0), (0, view.horizon - top, view.focal * view.camera), (0, 1, 0)))
     texture = textures.fractal()[: textures.SIDE, : textures.SIDE]
     flat = cv2.warpPerspective(
@@ -275,7 +266,7 @@ def _far_trees(rng: np.random.Generator, picture: np.ndarray, view: View) -> Non
     if bottom <= top:
         return
     leaves = textures.cut(textures.grain(), offset, bottom - top, width)
-    tone = np.array(_pick(rng, ((64, 84, 48), (84, 96, 60), (96, 96, 70))))
+    tone = np.array(pick(rng, ((64, 84, 48), (84, 96, 60), (96, 96, 70))))
     fade = view.fade(view.far * 1.5)
     wood = np.clip(tone * (leaves[..., None] / 128.0) * (1 - fade) + np.array(view.haze_colour) * fade, 0, 255)
     region = picture[top:bottom]
