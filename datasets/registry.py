@@ -19,6 +19,7 @@ def open_dataset(
     annotations: Sequence[str] | None = None,
     length: int | None = None,
     every: int | None = None,
+    sets: Sequence[int] | None = None,
     riders: bool = False,
     seed: int = 0,
 ) -> PedestrianDataset:
@@ -31,6 +32,7 @@ def open_dataset(
         annotations: coco: the JSON files. caltech: ["original"] or ["new"]. citypersons: a file, if not in `root`.
         length: synthetic: number of pictures.
         every: caltech: every how many frames.
+        sets: caltech: which sets, instead of the split's own.
         riders: citypersons: riders count as people.
         seed: synthetic: which world.
 
@@ -56,7 +58,7 @@ def open_dataset(
     if name == "caltech":
         from datasets.caltech import CaltechPedestrians
 
-        return CaltechPedestrians(root, split, annotations=(annotations or ["original"])[0], every=every)
+        return CaltechPedestrians(root, split, annotations=(annotations or ["original"])[0], every=every, sets=sets)
     from datasets.citypersons import CityPersons
 
     return CityPersons(root, split, annotations=(annotations or [None])[0], riders=riders)

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from datasets.errors import InputError
 from datasets.registry import DATASETS, open_dataset
 from datasets.sample import PedestrianDataset
 from detector.settings import PRESETS
@@ -31,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("--root", help="folder of the data set (not for synthetic)")
     data.add_argument("--annotations", nargs="+", help="coco: JSON files; caltech: original or new")
     data.add_argument("--val-annotations", nargs="+", help="coco: JSON files to validate on (default: no validation)")
+    data.add_argument("--sets", type=int, nargs="+", help="caltech: sets to train on (default 0 to 5; 5 validates)")
     data.add_argument("--every", type=int, help="caltech: every how many frames (default 30; 3 is the usual 10x)")
     data.add_argument("--riders", action="store_true", help="citypersons: riders count as people")
     data.add_argument("--length", type=int, help="synthetic: pictures an epoch")
@@ -64,11 +66,14 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     arguments = parser().parse_args()
+    refuse_impossible(arguments)
     settings = chosen_settings(arguments)
     parts = training_parts(arguments)
     validation = validation_set(arguments)
 
     # Imported late, so that `--help` and bad arguments are answered at once.
+    import torch
+
     from datasets.augmentation import Augmentation
     from datasets.batches import TrainingBatches, TrainingPictures
     from detector.model import build_detector
@@ -101,12 +106,23 @@ def main() -> None:
     if processes.rank == 0:
         data = {
             name: getattr(arguments, name)
-            for name in ("dataset", "root", "annotations", "every", "riders", "length", "extra_synthetic", "min_height")
+            for name in (
+                "dataset",
+                "root",
+                "annotations",
+                "sets",
+                "every",
+                "riders",
+                "length",
+                "extra_synthetic",
+                "min_height",
+            )
         }
         start = {"weights": arguments.weights, "backbone_weights": arguments.backbone_weights}
         everything = {"detector": asdict(settings), "training": asdict(options), "data": data, "start": start}
         directory = RunDirectory(arguments.output, everything, resume=arguments.resume)
 
+    torch.manual_seed(arguments.seed)
     source = "none" if arguments.weights else arguments.backbone_weights
     model = build_detector(settings, load_backbone(settings.backbone, source))
     if arguments.weights:
@@ -117,6 +133,14 @@ def main() -> None:
     train(model, pictures, options, pace, directory, processes, validate, provenance)
 
 
+def refuse_impossible(arguments: argparse.Namespace) -> None:
+    positive = ("epochs", "max_steps", "batch_size", "learning_rate", "log_every", "length")
+    for name in positive:
+        value = getattr(arguments, name)
+        if value is not None and value <= 0:
+            raise InputError(f"--{name.replace('_', '-')} {value:g} makes no training: use a number above 0")
+
+
 def training_parts(arguments: argparse.Namespace) -> list[PedestrianDataset]:
     chosen = open_dataset(
         arguments.dataset,
@@ -125,6 +149,7 @@ def training_parts(arguments: argparse.Namespace) -> list[PedestrianDataset]:
         annotations=arguments.annotations,
         length=arguments.length,
         every=arguments.every,
+        sets=arguments.sets,
         riders=arguments.riders,
         seed=arguments.seed,
     )
@@ -140,9 +165,7 @@ def validation_set(arguments: argparse.Namespace) -> PedestrianDataset | None:
         if not arguments.val_annotations:
             return None
         return open_dataset("coco", arguments.root, annotations=arguments.val_annotations)
-    return open_dataset(
-        arguments.dataset, arguments.root, "val", annotations=arguments.annotations, every=arguments.every
-    )
+    return open_dataset(arguments.dataset, arguments.root, "val", annotations=arguments.annotations)
 
 
 def figures(model: Any, dataset: PedestrianDataset, device: str) -> dict[str, float | None]:

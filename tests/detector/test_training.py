@@ -1,0 +1,126 @@
+"""The training loop: groups, schedule, what stops it, and that it learns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from datasets.augmentation import Augmentation
+from datasets.batches import TrainingPictures
+from datasets.errors import InputError
+from detector.evaluation import evaluate
+from detector.inference import detect_dataset
+from detector.model import build_detector
+from detector.settings import Settings
+from detector.training import (
+    Processes,
+    TrainingOptions,
+    TrainingPace,
+    build_optimizer,
+    parameter_groups,
+    schedule,
+    theta_entry,
+    train,
+    training_step,
+)
+
+QUIET = TrainingPace(workers=0)
+
+
+def test_each_parameter_is_in_one_group_at_its_rate(tiny: Settings) -> None:
+    model = build_detector(tiny)
+    options = TrainingOptions(steps=10, backbone_rate=0.3, localisation_rate=0.1, weight_decay=0.5)
+    groups = parameter_groups(model, options)
+    listed = [p for group in groups for p in group["params"]]
+    assert len({id(p) for p in listed}) == len(listed) == sum(p.requires_grad for p in model.parameters())
+    rate = {id(p): group["rate"] for group in groups for p in group["params"]}
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert {rate[id(p)] for p in model.pose_pool.localisation.parameters()} == {0.1}
+    assert {rate[id(p)] for p in model.backbone.stages.parameters() if p.requires_grad} == {0.3}
+    assert {rate[id(p)] for p in model.rpn.parameters()} == {1.0}
+    assert decay[id(model.roi_heads.box_head.first.bias)] == 0
+    assert decay[id(model.roi_heads.box_head.first.weight)] == 0.5
+
+
+def test_the_rate_warms_up_and_follows_a_cosine() -> None:
+    options = TrainingOptions(steps=110, warmup_steps=10, final_rate=0.01)
+    assert schedule(0, options) == pytest.approx(0.1)
+    assert schedule(9, options) == pytest.approx(1.0)
+    assert schedule(60, options) == pytest.approx(0.01 + 0.99 / 2)
+    assert schedule(110, options) == pytest.approx(0.01)
+
+
+def batch_of(boards) -> tuple[list[torch.Tensor], list[dict]]:
+    pictures = TrainingPictures([boards], Augmentation(128, (96, 128), 0), seed=0)
+    images, targets = zip(*(pictures[(0, i)] for i in range(2)), strict=True)
+    return list(images), list(targets)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_pictures_ids(tiny: Settings, boards) -> None:
+    model = build_detector(tiny)
+    torch.nn.init.constant_(model.roi_heads.box_head.score.bias, math.nan)
+    options = TrainingOptions(steps=1)
+    optimizer = build_optimizer(model, options)
+    with pytest.raises(InputError, match="pictures 1, 2"):
+        training_step(
+            model, batch_of(boards), optimizer, torch.amp.GradScaler("cpu", enabled=False), options, torch.device("cpu")
+        )
+
+
+def test_theta_that_is_not_finite_names_its_transformer(tiny: Settings, boards) -> None:
+    model = build_detector(tiny)
+    with torch.no_grad():
+        model.pose_pool.localisation[-1].bias[2 * 6 + 1] = math.nan
+        images, targets = batch_of(boards)
+        model([image / 255 for image in images], targets)
+    with pytest.raises(InputError, match="transformer 2"):
+        theta_entry(model)
+
+
+def test_theta_is_logged_for_each_transformer(tiny: Settings, boards) -> None:
+    model = build_detector(tiny)
+    images, targets = batch_of(boards)
+    model([image / 255 for image in images], targets)
+    entry = theta_entry(model)["theta"]
+    assert set(entry) == {"0", "1", "2", "3"}
+    assert entry["1"]["mean"] == pytest.approx([0.7, 0, 0, 0, 0.4, -0.6], abs=1e-4)
+    assert entry["0"]["mean_deviation"] == pytest.approx(0, abs=1e-6)
+    assert theta_entry(build_detector(replace(tiny, transformers=0))) == {}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_both_optimizers_lower_the_loss(optimizer: str, tiny: Settings, boards) -> None:
+    torch.manual_seed(0)
+    model = build_detector(tiny)
+    options = TrainingOptions(steps=25, optimizer=optimizer, learning_rate={"sgd": 0.01, "adamw": 1e-3}[optimizer])
+    built = build_optimizer(model, options)
+    for group in built.param_groups:
+        group["lr"] = options.learning_rate * group["rate"]
+    batch, scaler = batch_of(boards), torch.amp.GradScaler("cpu", enabled=False)
+    losses = [training_step(model, batch, built, scaler, options, torch.device("cpu"))["loss"] for _ in range(25)]
+    assert min(losses[-5:]) < 0.8 * losses[0]
+
+
+def test_a_few_pictures_are_learnt_by_heart(tiny: Settings, boards) -> None:
+    """Data, targets, losses, decoding and evaluation have to fit together for this: miss rate under 5 %."""
+    torch.manual_seed(0)
+    model = build_detector(tiny)
+    pictures = TrainingPictures([boards], Augmentation(128, (128, 160), 0), seed=0)
+    options = TrainingOptions(steps=200, batch_size=6, learning_rate=2e-3, backbone_rate=1.0, warmup_steps=10)
+    train(model, pictures, options, QUIET, None, Processes())
+    result = evaluate(boards.annotations, detect_dataset(model, boards, progress=False))
+    assert result.subsets["Reasonable"].ground_truths == 6
+    assert result.subsets["Reasonable"].lamr < 0.05
+
+
+def test_an_unreadable_picture_ends_the_training_with_its_name(tiny: Settings, boards) -> None:
+    class Broken(type(boards)):
+        def __getitem__(self, index: int) -> None:
+            raise InputError("the picture gone.jpg is cut off")
+
+    pictures = TrainingPictures([Broken()], Augmentation(128, (96, 128), 0), seed=0)
+    with pytest.raises(InputError, match=r"gone\.jpg"):
+        train(build_detector(tiny), pictures, TrainingOptions(steps=2), QUIET, None, Processes())

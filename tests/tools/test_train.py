@@ -1,0 +1,176 @@
+"""tools/train.py as a user runs it: resumption after a kill, several processes, bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+ROOT = Path(__file__).parents[2]
+SMALL = """
+    --channels 32 --head-width 32 --glance-channels 8 --min-size 96 --max-size 160 --crop-height 64 --crop-width 96
+    --train-proposals 40 --test-proposals 20 --head-samples 16 --batch-size 2 --backbone-weights none
+    --min-height 0 --log-every 1 --workers 1
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six pictures 96 x 64 with a dark board each, in COCO's layout; one has a crowd too, one has nobody."""
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(0)
+    images, annotations = [], []
+    for i in range(1, 7):
+        image = generator.integers(120, 255, (64, 96, 3)).astype(np.uint8)
+        x, y = int(generator.integers(0, 70)), int(generator.integers(0, 20))
+        image[y : y + 40, x : x + 16] = 20
+        cv2.imwrite(str(folder / f"{i}.png"), image)
+        images.append({"id": i, "file_name": f"{i}.png", "width": 96, "height": 64})
+        if i != 3:
+            annotations.append({"id": i, "image_id": i, "bbox": [x, y, 16, 40], "category_id": 1})
+    annotations.append({"id": 90, "image_id": 1, "bbox": [40, 10, 30, 30], "iscrowd": 1, "category_id": 1})
+    (folder / "a.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    return folder
+
+
+def command(root: Path, output: Path, *more: str) -> list[str]:
+    data = ["--dataset", "coco", "--root", str(root), "--annotations", "a.json"]
+    return [str(ROOT / "tools/train.py"), *data, *SMALL.split(), "--output", str(output), *more]
+
+
+def call(arguments: list[str], *launcher: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*(launcher or (sys.executable,)), *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        check=False,
+    )
+
+
+def steps_logged(run: Path) -> list[int]:
+    file = run / "log.jsonl"
+    if not file.exists():
+        return []
+    return [json.loads(line)["step"] for line in file.read_text().splitlines() if line.endswith("}")]
+
+
+def stop_after(arguments: list[str], run: Path, steps: int, how: signal.Signals) -> int:
+    """Start a training, send it a signal once it has logged so many steps; its exit status."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 240
+    while len(steps_logged(run)) < steps and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if how == signal.SIGKILL:
+        os.killpg(process.pid, how)  # the worker too: a killed session leaves nobody behind
+    else:
+        process.send_signal(how)
+    return process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def unbroken(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "unbroken"
+    result = call(command(root, run, "--max-steps", "9"))
+    assert result.returncode == 0, result.stderr
+    return run
+
+
+def equal_weights(one: Path, other: Path) -> bool:
+    first, second = load_file(one / "last.safetensors"), load_file(other / "last.safetensors")
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_leaves_what_it_says(unbroken: Path) -> None:
+    names = {path.name for path in unbroken.iterdir() if not path.name.startswith("events")}
+    assert names == {"settings.json", "log.jsonl", "last.safetensors", "checkpoint.pt"}
+    assert any(path.name.startswith("events") for path in unbroken.iterdir())
+    assert steps_logged(unbroken) == list(range(1, 10))
+    entry = json.loads((unbroken / "log.jsonl").read_text().splitlines()[-1])
+    assert {"loss", "loss_classifier", "loss_objectness"} <= set(entry["losses"])
+    assert set(entry["theta"]) == {"0", "1", "2", "3"}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_resumes_to_the_same_weights(
+    how: signal.Signals, root: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "broken"
+    each_step = ["--max-steps", "9", "--checkpoint-minutes", "0"]
+    status = stop_after(command(root, run, *each_step), run, 4, how)
+    assert status == {signal.SIGKILL: -9, signal.SIGINT: 130}[how]
+    assert len(steps_logged(run)) < 9
+    result = call(command(root, run, *each_step, "--resume"))
+    assert result.returncode == 0, result.stderr
+    assert steps_logged(run) == list(range(1, 10))
+    assert equal_weights(run, unbroken)
+
+
+def test_another_seed_ends_elsewhere(root: Path, unbroken: Path, tmp_path: Path) -> None:
+    """What the comparison above would not notice: weights that do not depend on the data."""
+    assert call(command(root, tmp_path / "other", "--max-steps", "9", "--seed", "5")).returncode == 0
+    assert not equal_weights(tmp_path / "other", unbroken)
+
+
+def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(root: Path, unbroken: Path) -> None:
+    again = call(command(root, unbroken, "--max-steps", "9"))
+    other = call(command(root, unbroken, "--max-steps", "12", "--resume"))
+    for result, word in ((again, "--resume"), (other, "training.steps = 9, not 12")):
+        assert result.returncode == 2
+        assert word in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_two_processes_train_one_detector(root: Path, tmp_path: Path) -> None:
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29513")
+    result = call(command(root, tmp_path / "two", "--max-steps", "3"), *launcher)
+    assert result.returncode == 0, result.stderr
+    assert steps_logged(tmp_path / "two") == [1, 2, 3]
+    resumed = call(command(root, tmp_path / "two", "--max-steps", "3", "--resume"), *launcher)
+    assert resumed.returncode == 0, resumed.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--root", "/nowhere"], "/nowhere"),
+        (["--annotations", "b.json"], "b.json"),
+        (["--weights", "missing.safetensors"], "missing.safetensors"),
+        (["--backbone-weights", "missing.pth"], "missing.pth"),
+        (["--transformers", "5"], "5 transformers"),
+        (["--max-steps", "0"], "--max-steps"),
+        (["--batch-size", "0"], "--batch-size"),
+    ],
+)
+def test_bad_input_is_one_line(change: list[str], words: str, root: Path, tmp_path: Path) -> None:
+    result = call(command(root, tmp_path / "run", *change))
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert not (tmp_path / "run" / "last.safetensors").exists()
+
+
+def test_a_truncated_picture_stops_the_training_by_name(root: Path, tmp_path: Path) -> None:
+    for path in root.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "2.png").write_bytes((root / "2.png").read_bytes()[:200])
+    result = call(command(tmp_path, tmp_path / "run", "--max-steps", "3"))
+    assert result.returncode == 2
+    assert result.stderr.strip().splitlines()[-1].startswith("error: the picture")
+    assert "2.png" in result.stderr
+    assert "Traceback" not in result.stderr
