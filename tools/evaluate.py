@@ -38,6 +38,7 @@ from detector.evaluation import Detections, Result, evaluate, read_detections, w
 from detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
 from detector.evaluation.caltech_results import write_caltech_detections
 from detector.evaluation.coco import coco_ap
+from detector.evaluation.output import whole_file
 from detector.evaluation.plain import check
 from detector.evaluation.protocols import PROTOCOLS
 from tools.command import run
@@ -220,13 +221,8 @@ def _warn(name: str, detections: Detections, result: Result) -> None:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _title(options: argparse.Namespace) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from datasets.errors import InputError
 from datasets.sample import Annotations
+from detector.evaluation.output import whole_file
 
 if TYPE_CHECKING:
     from detector.evaluation.detections import Detections
@@ -134,7 +135,7 @@ def write_caltech_detections(folder: str | os.PathLike, annotations: Annotations
         detections: of that data set; the order within a video is kept.
 
     Raises:
-        InputError: the pictures are not Caltech's.
+        InputError: the pictures are not Caltech's, or nothing can be written there.
     """
     folder = Path(folder)
     for name, pictures in _videos(annotations, folder).items():
@@ -146,11 +147,5 @@ def write_caltech_detections(folder: str | os.PathLike, annotations: Annotations
             for frame, box, score in zip(frames, detections.boxes, detections.scores, strict=True)
             if frame
         ]
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
+        with whole_file(folder / name) as temporary:
             temporary.write_text("".join(lines), encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ import numpy as np
 from datasets.errors import InputError
 from datasets.sample import Annotations
 from detector.evaluation.caltech_results import read_caltech_results
+from detector.evaluation.output import whole_file
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,9 @@ def write_detections(
         annotations: of the data set.
         detections: of that data set.
         settings: what made them, kept in the file.
+
+    Raises:
+        InputError: nothing can be written there.
     """
     ids = annotations.image_ids
     sizes = np.asarray(annotations.sizes).tolist()
@@ -173,11 +177,5 @@ def write_detections(
         ],
         "settings": settings,
     }
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as temporary:
         temporary.write_text(json.dumps(content), encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from datasets.errors import InputError
 from detector.evaluation.miss_rate import Result, SubsetResult
+from detector.evaluation.output import whole_file
 from detector.evaluation.protocols import PROTOCOLS
 
 # As in the benchmarks' own plots.
@@ -30,7 +31,7 @@ def plot_curves(path: str | os.PathLike, results: Mapping[str, Result], *, title
         title: above the panels.
 
     Raises:
-        InputError: matplotlib cannot write that format.
+        InputError: matplotlib cannot write that format, or nothing can be written there.
     """
     # Without pyplot: no window system, nothing global.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -53,13 +54,8 @@ def plot_curves(path: str | os.PathLike, results: Mapping[str, Result], *, title
         panel.set_axis_off()
     if title:
         figure.suptitle(title, fontsize=12)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    try:
+    with whole_file(path) as temporary:
         figure.savefig(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _subsets(result: Result) -> list[str]:

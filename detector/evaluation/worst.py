@@ -15,6 +15,7 @@ from datasets.sample import Annotations
 from detector.evaluation.detections import Detections
 from detector.evaluation.matching import DROPPED, FALSE_POSITIVE
 from detector.evaluation.miss_rate import Comparison
+from detector.evaluation.output import whole_file
 from detector.evaluation.protocols import find_protocol
 
 _TILE = 168, 224  # width and height of a crop on the sheet, pixels
@@ -107,7 +108,7 @@ def draw_worst(
             boxes stand on grey.
 
     Raises:
-        InputError: OpenCV cannot write that format.
+        InputError: OpenCV cannot write that format, or nothing can be written there.
     """
     path = Path(path)
     if not path.suffix or not cv2.haveImageWriter(str(path)):
@@ -123,13 +124,8 @@ def draw_worst(
         tiles = [_tile(mistake, colour, annotations, picture) for mistake in mistakes]
         rows.extend(_row(tiles[start : start + _COLUMNS], width) for start in range(0, len(tiles), _COLUMNS))
     sheet = np.concatenate(rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    try:
+    with whole_file(path) as temporary:
         cv2.imwrite(str(temporary), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _heading(text: str, width: int) -> np.ndarray:

@@ -1,0 +1,39 @@
+"""Files that appear whole or not at all."""
+
+import pytest
+
+from datasets.errors import InputError
+from detector.evaluation.output import whole_file
+
+
+def test_the_file_appears_at_the_end_with_its_folders(tmp_path):
+    path = tmp_path / "new/folder/f.json"
+    with whole_file(path) as temporary:
+        temporary.write_text("{}")
+        assert not path.exists()
+        assert temporary.suffix == ".json"
+    assert path.read_text() == "{}"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "f.json"
+    path.write_text("old")
+
+    def write_half():
+        with whole_file(path) as temporary:
+            temporary.write_text("{")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file/f.json", tmp_path / "folder"):
+        with pytest.raises(InputError, match="cannot be written"), whole_file(path) as temporary:
+            temporary.write_text("{}")
