@@ -101,9 +101,7 @@ def canonical_crops(
     crops = np.zeros((count, transformers, *size, 3), np.uint8)
     for i, proposal in enumerate(np.asarray(proposals, np.float64)):
         # A region larger than the crop is sampled finer and averaged, or it would flicker.
-        finer = min(
-            max(math.ceil(max((proposal[3] - proposal[1]) / size[0], (proposal[2] - proposal[0]) / size[1])), 1), 8
-        )
+        finer = _fineness(max((proposal[3] - proposal[1]) / size[0], (proposal[2] - proposal[0]) / size[1]))
         height, width = size[0] * finer, size[1] * finer
         points = transformation.warp(theta[i].float().cpu(), target_points((height, width)))  # (N, height width, 2)
         pixels = _to_pixels(points.numpy(), proposal).reshape(transformers, height, width, 2)
