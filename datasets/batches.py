@@ -55,7 +55,7 @@ class TrainingPictures(Dataset):
 
     def portrait(self) -> np.ndarray:
         """bool (len,): which pictures are taller than wide."""
-        sizes = np.concatenate([getattr(part, "sizes", None) or part.annotations.sizes for part in self.parts])
+        sizes = np.concatenate([part.sizes for part in self.parts])
         return sizes[:, 1] > sizes[:, 0]
 
     def __getitem__(self, address: tuple[int, int]) -> Pair | InputError:

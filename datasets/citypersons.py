@@ -84,6 +84,11 @@ class CityPersons:
     def __len__(self) -> int:
         return len(self._pictures)
 
+    @property
+    def sizes(self) -> np.ndarray:
+        """int64 (len, 2), width and height of each picture; 0 where the files do not say."""
+        return self.annotations.sizes
+
     def __getitem__(self, index: int) -> Sample:
         picture = self._pictures[index]
         path = self.root / "leftImg8bit" / self.split / picture.city / picture.name

@@ -158,6 +158,11 @@ class CocoPedestrians:
     def __len__(self) -> int:
         return len(self.annotations.image_ids)
 
+    @property
+    def sizes(self) -> np.ndarray:
+        """int64 (len, 2), width and height of each picture; 0 where the files do not say."""
+        return self.annotations.sizes
+
     def __getitem__(self, index: int) -> Sample:
         a, rows = self.annotations, self._rows[index]
         path = self.root / a.file_names[index]

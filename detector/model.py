@@ -16,12 +16,17 @@ from detector.backbone import PyramidBackbone
 from detector.pose_pool import PoseNormalisingPool, build_pool
 from detector.regions import ProposalNetwork, RegionHead, RegionHeads
 from detector.settings import Settings
-from detector.spatial_transformer import Affine, Transformation
+from detector.spatial_transformer import Affine, Attention, Projective, ThinPlateSpline, Transformation
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_DEVIATION = [0.229, 0.224, 0.225]
 
-TRANSFORMATIONS: dict[str, type[Transformation]] = {"affine": Affine}
+TRANSFORMATIONS: dict[str, type[Transformation]] = {
+    "attention": Attention,
+    "affine": Affine,
+    "projective": Projective,
+    "thin_plate_spline": ThinPlateSpline,
+}
 
 
 class FullPrecisionAnchors(AnchorGenerator):

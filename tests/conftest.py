@@ -70,6 +70,10 @@ class Boards:
             category=np.ones(length, np.int64),
         )
 
+    @property
+    def sizes(self) -> np.ndarray:
+        return self.annotations.sizes
+
     def __len__(self) -> int:
         return len(self._images)
 

@@ -33,7 +33,7 @@ def add_setting_flags(parser: argparse._ArgumentGroup) -> None:
             type=type(default[0]) if many else type(default),
             nargs="+" if many else None,
             metavar=None if many else field.name.upper(),
-            help="see detector/settings.py; default: the preset's",
+            help=f"light: {' '.join(map(str, default)) if many else default}",
         )
 
 

@@ -79,7 +79,7 @@ def main() -> None:
     from detector.model import build_detector
     from detector.run_directory import RunDirectory
     from detector.training import LEARNING_RATES, Processes, TrainingOptions, TrainingPace, train
-    from detector.weights import load_backbone, start_from
+    from detector.weights import load_backbone, read_metadata, start_from
 
     crop = (settings.crop_height, settings.crop_width)
     pictures = TrainingPictures(parts, Augmentation(settings.min_size, crop, arguments.min_height), arguments.seed)
@@ -130,6 +130,8 @@ def main() -> None:
     model.to(arguments.device).train()
     validate = partial(figures, dataset=validation, device=arguments.device) if validation is not None else None
     provenance = {"command": shlex.join(["python", *sys.argv]), "pictures": len(pictures)}
+    if arguments.weights:
+        provenance["started_from"] = read_metadata(arguments.weights)[1]
     train(model, pictures, options, pace, directory, processes, validate, provenance)
 
 

@@ -93,6 +93,11 @@ class CaltechPedestrians:
     def __len__(self) -> int:
         return len(self._frames)
 
+    @property
+    def sizes(self) -> np.ndarray:
+        """int64 (len, 2), width and height of each picture; 0 where the files do not say."""
+        return self.annotations.sizes
+
     def __getitem__(self, index: int) -> Sample:
         image, path = self._source.read(*self._frames[index].tolist())
         a = self.annotations

@@ -10,7 +10,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from detector.model import Detector, build_detector
 from detector.regions import inside_ignored
-from detector.settings import Settings
+from detector.settings import TRANSFORMATIONS, Settings
 
 
 def target(boxes: list[list[float]], ignore: list[bool]) -> dict[str, torch.Tensor]:
@@ -121,3 +121,16 @@ def test_proposals_stay_float32_under_autocast(model: Detector) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         objectness, deltas = model.rpn.head([torch.rand(1, 32, 4, 4)])
     assert {t.dtype for t in (*objectness, *deltas)} == {torch.float32}
+
+
+@pytest.mark.parametrize("transformation", TRANSFORMATIONS)
+def test_every_transformation_trains_and_detects(transformation: str, tiny: Settings) -> None:
+    torch.manual_seed(0)
+    model = build_detector(replace(tiny, transformation=transformation))
+    sum(model([torch.rand(3, 96, 128)], [target([[10.0, 10, 30, 60]], [False])]).values()).backward()
+    assert model.pose_pool.localisation[-1].weight.grad.any()
+    model.eval()
+    model.return_theta = True
+    with torch.inference_mode():
+        (result,) = model([torch.rand(3, 96, 128)])
+    assert result["theta"].shape[1:] == (4, model.pose_pool_transformation.num_params)

@@ -1,0 +1,210 @@
+"""Time what Upright does against what it replaces: ratios in one run, interleaved, medians.
+
+    python tools/benchmark.py head
+    python tools/benchmark.py head --json head.json --repeats 50
+    python tools/benchmark.py head --device cuda
+
+`crop_*`: all canonical crops of 1000 proposals, glance and localisation included, over torchvision's MultiScaleRoIAlign
+(sampling ratio 2, 256 channels, 7 x 7, four levels, picture of side 800). `detector_*`: the light preset with its
+transformers over the same preset without. Inference is one forward pass without gradients; training is forward and
+backward, without the optimiser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from datasets.errors import InputError
+from detector.settings import PRESETS
+from tools.command import run
+from tools.report import table, write_block
+
+STRIDES = (4, 8, 16, 32)
+CHANNELS = 256
+Work = Callable[[], object]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("head",))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--document", type=Path, metavar="FILE", help="Markdown whose 'benchmark' block to rewrite")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=25, metavar="N", help="of each measurement (default 25)")
+    parser.add_argument("--transformers", type=int, default=4, metavar="N")
+    arguments = parser.parse_args()
+    if arguments.repeats < 1:
+        raise InputError(f"--repeats {arguments.repeats} measures nothing: use 1 or more")
+
+    import torch
+    from tqdm import tqdm
+
+    if arguments.device.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"--device {arguments.device}: this machine has no GPU that torch can use; leave it out")
+    torch.manual_seed(0)
+    device = torch.device(arguments.device)
+    pairs = crop_pairs(device, arguments.transformers) | detector_pairs(device, arguments.transformers)
+    figures = {}
+    with tqdm(total=len(pairs) * arguments.repeats, desc="measuring") as bar:
+        for name, (ours, theirs) in pairs.items():
+            bar.set_postfix_str(name)
+            figures[name] = compare(ours, theirs, arguments.repeats, device, bar.update)
+
+    rows = [
+        [name, f"{f['transformers_ms']:.1f} ms", f"{f['baseline_ms']:.1f} ms", f"{f['ratio']:.2f}"]
+        for name, f in figures.items()
+    ]
+    for row in (["", "transformers", "baseline", "ratio"], *rows):
+        print(f"{row[0]:20}" + "".join(f"{cell:>14}" for cell in row[1:]))
+    machine = {"device": device_name(device), "torch": torch.__version__, "repeats": arguments.repeats}
+    if arguments.json:
+        partial = arguments.json.with_name(f".{arguments.json.name}.partial")
+        partial.write_text(json.dumps(figures | machine, indent=2) + "\n")
+        os.replace(partial, arguments.json)
+    if arguments.document:
+        said = f"{machine['device']}, torch {machine['torch']}, medians of {machine['repeats']}:"
+        write_block(
+            arguments.document, "benchmark", [said, "", *table(["", "transformers", "baseline", "ratio"], rows)]
+        )
+
+
+def compare(ours: Work, theirs: Work, repeats: int, device, done: Callable[[], object]) -> dict[str, float]:
+    """Medians of both in turn, after two rounds that are not counted; ratio of the medians."""
+    for _ in range(2):
+        ours(), theirs()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for work, column in zip((ours, theirs), times, strict=True):
+            column.append(timed(work, device))
+        done()
+    mine, other = (1000 * statistics.median(column) for column in times)
+    return {"transformers_ms": mine, "baseline_ms": other, "ratio": mine / other}
+
+
+def timed(work: Work, device) -> float:
+    """Seconds, the GPU's queue emptied before and after."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def crop_pairs(device, transformers: int, proposals: int = 1000, side: int = 800) -> dict[str, tuple[Work, Work]]:
+    import torch
+
+    from detector.pose_pool import build_pool
+    from detector.spatial_transformer import Affine
+
+    names = [*(str(i) for i in range(len(STRIDES) - 1)), "pool"]
+    maps = {
+        name: torch.randn(1, CHANNELS, side // stride, side // stride, device=device)
+        for name, stride in zip(names, STRIDES, strict=True)
+    }
+    boxes = [random_boxes(proposals, side).to(device)]
+
+    def pool(count: int) -> torch.nn.Module:
+        return build_pool(STRIDES, CHANNELS, 7, Affine(), count, 5, 32).to(device)
+
+    def inference(crops: torch.nn.Module) -> Work:
+        def work() -> None:
+            with torch.inference_mode():
+                crops(maps, boxes, [(side, side)])
+
+        return work
+
+    def training(crops: torch.nn.Module) -> Work:
+        leaves = {name: level.clone().requires_grad_() for name, level in maps.items()}
+        gradient = torch.randn(proposals, CHANNELS, 7, 7, device=device)
+
+        def work() -> None:
+            for leaf in leaves.values():
+                leaf.grad = None
+            crops(leaves, boxes, [(side, side)]).backward(gradient)
+
+        return work
+
+    ours, theirs = pool(transformers), pool(0)
+    return {
+        "crop_inference": (inference(ours), inference(theirs)),
+        "crop_training": (training(ours), training(theirs)),
+    }
+
+
+def random_boxes(count: int, side: int):
+    """Boxes (count, 4) of people, 24 to 360 px high, spread over a square picture."""
+    import torch
+
+    height = 24 * 15 ** torch.rand(count)
+    width = height * (0.3 + 0.4 * torch.rand(count))
+    x, y = torch.rand(count) * (side - width), torch.rand(count) * (side - height)
+    return torch.stack([x, y, x + width, y + height], dim=1)
+
+
+def detector_pairs(device, transformers: int) -> dict[str, tuple[Work, Work]]:
+    import torch
+
+    from detector.model import build_detector
+
+    settings = replace(PRESETS["light"], transformers=transformers)
+    models = []
+    for one in (settings, replace(settings, transformers=0)):
+        torch.manual_seed(0)  # the same backbone and proposals in both
+        model = build_detector(one).to(device)
+        models.append(model)
+    # Both learn from the same crop of a picture, and look at the same whole one.
+    crop = [torch.rand(3, settings.crop_height, settings.crop_width, device=device) for _ in range(2)]
+    whole = [torch.rand(3, settings.min_size, 640, device=device)]
+    targets = [
+        {
+            "boxes": random_boxes(8, settings.crop_height).to(device),
+            "labels": torch.ones(8, dtype=torch.int64, device=device),
+            "ignore": torch.zeros(8, dtype=torch.bool, device=device),
+        }
+        for _ in crop
+    ]
+
+    def inference(model: torch.nn.Module) -> Work:
+        def work() -> None:
+            model.eval()
+            with torch.inference_mode():
+                model(whole)
+
+        return work
+
+    def training(model: torch.nn.Module) -> Work:
+        def work() -> None:
+            model.train()
+            model.zero_grad(set_to_none=True)
+            sum(model(crop, targets).values()).backward()
+
+        return work
+
+    ours, theirs = models
+    return {
+        "detector_inference": (inference(ours), inference(theirs)),
+        "detector_training": (training(ours), training(theirs)),
+    }
+
+
+def device_name(device) -> str:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+if __name__ == "__main__":
+    run(main)

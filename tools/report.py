@@ -1,0 +1,35 @@
+"""Figures that scripts write into documents, between two marks that stay there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from datasets.errors import InputError
+
+
+def write_block(document: str | Path, name: str, lines: list[str]) -> None:
+    """Replace what stands between `<!-- name -->` and `<!-- /name -->` in a Markdown file.
+
+    Raises:
+        InputError: the file cannot be read or lacks the two marks.
+    """
+    document = Path(document)
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    try:
+        text = document.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {document} ({error.strerror}): check the path") from None
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
+        raise InputError(f"{document} lacks the marks {start} and {end}: add them where the figures are to stand")
+    before, rest = text.split(start)
+    _, after = rest.split(end)
+    partial = document.with_name(f".{document.name}.partial")
+    partial.write_text("\n".join([before + start, *lines, end + after]), encoding="utf-8")
+    os.replace(partial, document)
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A Markdown table, first column left, the others right."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
