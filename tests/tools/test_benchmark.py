@@ -1,0 +1,37 @@
+"""The benchmark measures the same work on both sides and writes what it says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tools.benchmark import compare, crop_pairs
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_medians_and_their_ratio_are_reported() -> None:
+    calls = []
+    figure = compare(lambda: calls.append(1), lambda: calls.append(2), 3, torch.device("cpu"), lambda: None)
+    assert set(figure) == {"transformers_ms", "baseline_ms", "ratio"}
+    assert calls == [1, 2] * 5  # in turn, two rounds of them not counted
+    assert figure["ratio"] == pytest.approx(figure["transformers_ms"] / figure["baseline_ms"])
+
+
+def test_both_sides_of_every_pair_run() -> None:
+    for ours, theirs in crop_pairs(torch.device("cpu"), 4, proposals=10, side=128).values():
+        ours()
+        theirs()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "tools/benchmark.py"), "head", "--device", "cuda"]
+    result = subprocess.run([*command, "--json", str(tmp_path / "a.json")], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())

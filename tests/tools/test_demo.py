@@ -1,0 +1,29 @@
+"""The demo leaves what the README promises."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_demo_leaves_video_detections_plot_and_crops(tmp_path: Path) -> None:
+    output = tmp_path / "demo"
+    command = [sys.executable, str(ROOT / "tools/demo.py"), "--output", str(output), "--seconds", "0.4"]
+    result = subprocess.run([*command, "--pictures", "6"], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "Reasonable" in result.stdout
+    assert "walking" in result.stdout
+
+    found = json.loads((output / "detections.json").read_text())
+    assert [image["frame"] for image in found["images"]] == list(range(10))
+    video = cv2.VideoCapture(str(output / "street.mp4"))
+    assert video.read()[1].shape == (480, 640, 3)
+    for name in ("crops.png", "miss_rate.png"):
+        assert cv2.imread(str(output / name)).std() > 5
+    assert json.loads((output / "evaluation.json").read_text())["images"] == 6

@@ -1,0 +1,56 @@
+"""Scripts write figures into documents without touching the words around them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from datasets.errors import InputError
+from detector.model import build_detector
+from detector.settings import Settings
+from detector.weights import read_metadata, save_weights
+from tools.release import figure_lines, stages
+from tools.report import table, write_block
+
+DOCUMENT = "# Title\n\n<!-- figures -->\nold\n<!-- /figures -->\n\nWords.\n"
+
+
+def test_only_the_block_changes_and_writing_twice_is_writing_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text(DOCUMENT)
+    for _ in range(2):
+        write_block(path, "figures", table(["a", "b"], [["1", "2"]]))
+    assert path.read_text() == DOCUMENT.replace("old", "| a | b |\n| --- | ---: |\n| 1 | 2 |")
+
+
+@pytest.mark.parametrize("text", ["no marks", "<!-- figures -->", "<!-- /figures --> <!-- figures -->"])
+def test_a_document_without_the_marks_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text(text)
+    with pytest.raises(InputError, match=r"a\.md"):
+        write_block(tmp_path / "a.md", "figures", [])
+
+
+def test_the_stages_of_a_training_are_told_in_order(tiny: Settings, tmp_path: Path) -> None:
+    first = {"command": "one", "steps": 5}
+    save_weights(
+        tmp_path / "w.safetensors", build_detector(replace(tiny)), {"command": "two", "steps": 9, "started_from": first}
+    )
+    _, provenance = read_metadata(tmp_path / "w.safetensors")
+    assert stages(provenance) == [first, {"command": "two", "steps": 9}]
+
+
+def test_figures_that_are_not_there_are_not_invented(tmp_path: Path) -> None:
+    subset = {"lamr": None}
+    report = {
+        "images": 3,
+        "coco": {"AP": 0.25, "AP50": None},
+        "subsets": {name: subset for name in ("Reasonable", "Small", "Heavy", "All")},
+        "poses": {"walking": {"lamr": 0.5, "ground_truths": 4}},
+    }
+    (tmp_path / "a.json").write_text(json.dumps(report))
+    lines = figure_lines([f"val={tmp_path / 'a.json'}"])
+    assert lines[2] == "| val | 3 | 0.250 | n/a | n/a | n/a | n/a | n/a |"
+    assert lines[-1] == "| walking | 4 | 50.0 % |"
