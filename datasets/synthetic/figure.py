@@ -148,7 +148,11 @@ def _parts(skeleton: Skeleton, canvas: Canvas) -> list[tuple[float, Callable[[],
         parts.append((skeleton["chest"][2] + arm + 0.01, lambda side=side, arm=arm: _arm(skeleton, canvas, side, arm)))
     parts.append((skeleton["pelvis"][2] - 0.2, lambda: _seat(skeleton, canvas)))
     parts.append((skeleton["chest"][2] * 0.5, lambda: _torso(skeleton, canvas)))
-    parts.append((skeleton["head"][2] + (0.06 if facing > -0.5 else 0.03), lambda: head.draw_head(skeleton, canvas)))
+    skull = skeleton["head"][2] + (0.06 if facing > -0.5 else 0.03)
+    if abs(figure.posture.trunk) < 35:
+        # Hair falls over the collar, also seen from behind.
+        skull = max(skull, skeleton["chest"][2] * 0.5 + 0.02)
+    parts.append((skull, lambda: head.draw_head(skeleton, canvas)))
     parts.extend(belongings.parts(skeleton, canvas))
     return parts
 

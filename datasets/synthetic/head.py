@@ -1,133 +1,162 @@
-"""The head: face, hair, hats."""
+"""The head: hair, face, hats."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import cos, radians, sin
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from datasets.synthetic.canvas import Canvas
+from datasets.synthetic.look import Look
 
 if TYPE_CHECKING:
     from datasets.synthetic.figure import Skeleton
 
 
-def draw_head(skeleton: Skeleton, canvas: Canvas) -> None:
-    """Draw hair behind, skull, face and what is worn on top."""
-    figure = skeleton.figure
-    look = figure.look
-    turn = radians(figure.yaw)
+@dataclass(frozen=True)
+class Frame:
+    """Where the head is and how it is turned; lengths below are shares of `size`, the head's height.
+
+    Attributes:
+        centre: middle of the skull (right, up) in metres.
+        axis: unit vector from chin to crown.
+        across: unit vector to the right of it.
+        size: metres from chin to crown.
+        half_length, half_width: half axes of the skull as seen, in metres.
+        facing: 1 towards the camera, -1 away.
+        sideways: 1 to the picture's right, -1 to the left.
+    """
+
+    centre: np.ndarray
+    axis: np.ndarray
+    across: np.ndarray
+    size: float
+    half_length: float
+    half_width: float
+    facing: float
+    sideways: float
+
+    def at(self, right: float, up: float) -> np.ndarray:
+        """A point of the head, from its centre."""
+        return self.centre + (self.across * right + self.axis * up) * self.size
+
+
+def _frame(skeleton: Skeleton) -> Frame:
+    turn = radians(skeleton.figure.yaw)
     facing, sideways = cos(turn), sin(turn)
     chin, crown = skeleton["chin"][:2], skeleton["crown"][:2]
-    axis = crown - chin
-    length = max(float(np.hypot(*axis)), 1e-3)
-    axis = axis / length
-    across = np.array((axis[1], -axis[0]))
-    size = look.body.head
-    length = max(length, 0.75 * size)
-    centre = 0.5 * (chin + crown)
-    half_width = size * float(np.sqrt((0.36 * facing) ** 2 + (0.43 * sideways) ** 2))
-    half_length = 0.52 * length
-    canvas.keep_smooth(centre, 0.5 * length)
-    covered = look.hat in ("beanie", "hood", "helmet")
-    hair = look.hair_colour
+    length = max(float(np.hypot(*(crown - chin))), 1e-3)
+    axis = (crown - chin) / length
+    size = skeleton.figure.look.body.head
+    return Frame(
+        centre=0.5 * (chin + crown),
+        axis=axis,
+        across=np.array((axis[1], -axis[0])),
+        size=size,
+        half_length=0.52 * max(length, 0.75 * size),
+        half_width=size * float(np.hypot(0.36 * facing, 0.43 * sideways)),
+        facing=facing,
+        sideways=sideways,
+    )
 
-    if look.hair == "long" and facing > -0.2:
-        _long_hair(skeleton, canvas, across, half_width, sideways)
-    if look.hat == "hood":
-        canvas.blob(centre + axis * 0.02 * size, axis, half_width * 1.22, half_length * 1.12, look.top)
-    elif look.hair != "bald":
-        canvas.blob(
-            centre + axis * 0.05 * size - across * sideways * 0.05 * size,
-            axis,
-            half_width * 1.06,
-            half_length * 1.02,
-            hair,
-        )
-    else:
-        canvas.blob(centre, axis, half_width, half_length, look.skin)
-    if facing > -0.55:
-        # The face turns with the head: it slides towards the side and grows narrow.
-        shift = across * sideways * 0.17 * size
-        face_half = size * (0.31 * max(0.0, facing) + 0.27 * abs(sideways) ** 2 + 0.05)
-        face_half = min(face_half, half_width * 0.92)
-        face = centre + shift - axis * 0.09 * size
-        canvas.blob(face, axis, face_half, half_length * 0.84, look.skin)
-        _features(skeleton, canvas, face, axis, across, size, facing, sideways)
+
+def draw_head(skeleton: Skeleton, canvas: Canvas) -> None:
+    """Draw the hair that hangs behind, the skull, the face, and what is worn on top."""
+    look = skeleton.figure.look
+    frame = _frame(skeleton)
+    canvas.keep_smooth(frame.centre, frame.half_length)
+    behind = frame.facing > -0.2
+    if look.hair == "long" and behind:
+        _long_hair(skeleton, canvas, frame)
+    _skull(canvas, look, frame)
+    if frame.facing > -0.55:
+        _face(canvas, look, frame)
     elif look.hair in ("short", "bald"):
-        canvas.blob(centre - axis * 0.43 * size, axis, half_width * 0.55, 0.12 * size, look.skin)
-    if look.hair == "long" and facing <= -0.2:
-        _long_hair(skeleton, canvas, across, half_width, sideways)
-    if look.hair == "bun":
-        canvas.blob(crown - across * sideways * 0.3 * size, axis, 0.16 * size, 0.14 * size, hair)
-    if look.hair == "tail" and facing < 0.6:
-        root = centre + axis * 0.2 * size - across * sideways * 0.42 * size
-        tail = np.array((root, root - axis * 0.35 * size - across * sideways * 0.12 * size, root - axis * 0.85 * size))
-        canvas.tube(tail, np.array((0.08, 0.1, 0.05)) * size, hair, strips=3)
-    if look.hat == "beanie" or look.hat == "helmet":
-        top = centre + axis * 0.27 * size
-        canvas.blob(top, axis, half_width * 1.12, half_length * (0.62 if covered else 0.5), look.hat_colour)
-    elif look.hat in ("cap", "brim"):
-        top = centre + axis * 0.33 * size
-        canvas.blob(top, axis, half_width * 1.06, half_length * 0.46, look.hat_colour)
-        reach = 0.75 if look.hat == "brim" else 0.0
-        one = top - axis * 0.06 * size - across * size * (0.42 + reach * 0.3)
-        other = top - axis * 0.06 * size + across * size * (0.42 + reach * 0.3)
-        if look.hat == "cap":
-            other = other + across * sideways * 0.32 * size if sideways > 0 else other
-            one = one + across * sideways * 0.32 * size if sideways < 0 else one
-        canvas.tube(np.array((one, other)), np.array((0.04, 0.04)) * size, look.hat_colour, strips=2, rim=0.004)
+        canvas.blob(frame.at(0, -0.43), frame.axis, frame.half_width * 0.55, 0.12 * frame.size, look.skin)
+    if look.hair == "long" and not behind:
+        _long_hair(skeleton, canvas, frame)
+    _tied_hair(canvas, look, frame)
+    _hat(canvas, look, frame)
 
 
-def _long_hair(skeleton: Skeleton, canvas: Canvas, across: np.ndarray, half_width: float, sideways: float) -> None:
-    look = skeleton.figure.look
-    back = -across * sideways * 0.12 * look.body.head
+def _skull(canvas: Canvas, look: Look, frame: Frame) -> None:
+    if look.hat == "hood":
+        canvas.blob(frame.at(0, 0.02), frame.axis, frame.half_width * 1.22, frame.half_length * 1.12, look.top)
+    elif look.hair == "bald":
+        canvas.blob(frame.centre, frame.axis, frame.half_width, frame.half_length, look.skin)
+    else:
+        back = frame.at(-0.05 * frame.sideways, 0.05)
+        canvas.blob(back, frame.axis, frame.half_width * 1.06, frame.half_length * 1.02, look.hair_colour)
+
+
+def _long_hair(skeleton: Skeleton, canvas: Canvas, frame: Frame) -> None:
+    back = -frame.across * frame.sideways * 0.12 * frame.size
     head, neck, chest = skeleton["head"][:2], skeleton["neck"][:2], skeleton["chest"][:2]
-    end = neck + 0.35 * (chest - neck)
-    stations = np.array((head + back, neck + back, end + back * 1.4))
-    canvas.tube(stations, half_width * np.array((1.08, 1.15, 0.95)), look.hair_colour, strips=5)
+    stations = np.array((head + back, neck + back, neck + 0.35 * (chest - neck) + back * 1.4))
+    widths = frame.half_width * np.array((1.08, 1.15, 0.95))
+    canvas.tube(stations, widths, skeleton.figure.look.hair_colour, strips=5)
 
 
-def _features(
-    skeleton: Skeleton,
-    canvas: Canvas,
-    face: np.ndarray,
-    axis: np.ndarray,
-    across: np.ndarray,
-    size: float,
-    facing: float,
-    sideways: float,
-) -> None:
-    """Eyes, brows, nose, mouth and beard, where the head is large enough to show them."""
-    look = skeleton.figure.look
-    if not canvas.coloured or size * canvas.scale < 9 or look.faceless:
-        return
-    dark = tuple(int(c * 0.35) for c in look.skin)
-    lips = (int(look.skin[0] * 0.82), int(look.skin[1] * 0.6), int(look.skin[2] * 0.6))
+def _tied_hair(canvas: Canvas, look: Look, frame: Frame) -> None:
+    back = -frame.sideways
+    if look.hair == "bun":
+        place = frame.at(0.3 * back, 0.5)
+        canvas.blob(place, frame.axis, 0.16 * frame.size, 0.14 * frame.size, look.hair_colour)
+    elif look.hair == "tail" and frame.facing < 0.6:
+        tail = np.array((frame.at(0.42 * back, 0.2), frame.at(0.54 * back, -0.15), frame.at(0.42 * back, -0.65)))
+        canvas.tube(tail, np.array((0.08, 0.1, 0.05)) * frame.size, look.hair_colour, strips=3)
+
+
+def _hat(canvas: Canvas, look: Look, frame: Frame) -> None:
+    if look.hat in ("beanie", "helmet"):
+        canvas.blob(frame.at(0, 0.27), frame.axis, frame.half_width * 1.12, frame.half_length * 0.62, look.hat_colour)
+    elif look.hat in ("cap", "brim"):
+        canvas.blob(frame.at(0, 0.33), frame.axis, frame.half_width * 1.06, frame.half_length * 0.46, look.hat_colour)
+        left, right = (-0.42, 0.42) if look.hat == "cap" else (-0.64, 0.64)
+        if look.hat == "cap":
+            # The peak points where the face does.
+            left, right = left + 0.32 * min(0.0, frame.sideways), right + 0.32 * max(0.0, frame.sideways)
+        rim = np.array((frame.at(left, 0.27), frame.at(right, 0.27)))
+        canvas.tube(rim, np.array((0.04, 0.04)) * frame.size, look.hat_colour, strips=2, rim=0.004)
+
+
+def _face(canvas: Canvas, look: Look, frame: Frame) -> None:
+    """The face turns with the head: it slides to the side and grows narrow."""
+    half = frame.size * (0.31 * max(0.0, frame.facing) + 0.27 * frame.sideways**2 + 0.05)
+    half = min(half, frame.half_width * 0.92)
+    canvas.blob(frame.at(0.17 * frame.sideways, -0.09), frame.axis, half, frame.half_length * 0.84, look.skin)
+    if canvas.coloured and frame.size * canvas.scale >= 9 and not look.faceless:
+        _features(canvas, look, frame)
+
+
+def _features(canvas: Canvas, look: Look, frame: Frame) -> None:
+    """Eyes, brows, nose, mouth and beard."""
+    front, sideways = max(0.0, frame.facing), frame.sideways
+    middle = 0.17 * sideways
     if look.beard:
-        jaw = face - axis * 0.25 * size
         angles = np.linspace(0, np.pi, 9)
-        ring = (
-            jaw
-            + np.cos(angles)[:, None] * across * 0.28 * size * max(0.6, facing)
-            - np.sin(angles)[:, None] * axis * 0.2 * size
-        )
+        rights, ups = middle + 0.28 * max(0.6, front) * np.cos(angles), -0.34 - 0.2 * np.sin(angles)
+        ring = np.array([frame.at(r, u) for r, u in zip(rights.tolist(), ups.tolist(), strict=True)])
         canvas.paint(ring, look.hair_colour)
-    for eye in (-1, 1):
-        place = 0.14 * eye * max(0.0, facing) + 0.15 * sideways
-        if abs(0.14 * eye * facing + 0.3 * sideways) > 0.42:
+    dark = tuple(int(c * 0.35) for c in look.skin)
+    width = max(0.45, front)
+    for eye in (-0.14, 0.14):
+        if abs(eye * front + 0.3 * sideways) > 0.42:
             continue
-        spot = face + across * place * size + axis * 0.12 * size
-        width = 0.055 * size * max(0.45, facing)
-        canvas.paint(_box(spot, across, axis, width, 0.022 * size), dark)
-        canvas.paint(_box(spot + axis * 0.07 * size, across, axis, width * 1.25, 0.014 * size), look.hair_colour)
-    nose = face + across * sideways * 0.24 * size - axis * 0.04 * size
-    canvas.crease(np.array((nose + axis * 0.08 * size, nose - axis * 0.03 * size)), 0.03 * size, 0.8)
-    mouth = face + across * sideways * 0.17 * size - axis * 0.2 * size
-    canvas.paint(_box(mouth, across, axis, 0.09 * size * max(0.5, facing), 0.02 * size), lips)
+        right = middle + eye * front + 0.15 * sideways
+        canvas.paint(_box(frame, right, 0.03, 0.055 * width, 0.022), dark)
+        canvas.paint(_box(frame, right, 0.1, 0.069 * width, 0.014), look.hair_colour)
+    nose = middle + 0.24 * sideways
+    canvas.crease(np.array((frame.at(nose, -0.05), frame.at(nose, -0.16))), 0.03 * frame.size, 0.8)
+    lips = (int(look.skin[0] * 0.82), int(look.skin[1] * 0.6), int(look.skin[2] * 0.6))
+    canvas.paint(_box(frame, middle + 0.17 * sideways, -0.29, 0.09 * max(0.5, front), 0.02), lips)
 
 
-def _box(centre: np.ndarray, across: np.ndarray, axis: np.ndarray, half_width: float, half_height: float) -> np.ndarray:
-    a, b = across * half_width, axis * half_height
-    return np.array((centre - a - b, centre + a - b, centre + a + b, centre - a + b))
+def _box(frame: Frame, right: float, up: float, half_width: float, half_height: float) -> np.ndarray:
+    """A small upright rectangle on the head."""
+    return np.array([frame.at(right + i * half_width, up + j * half_height) for i, j in _CORNERS])
+
+
+_CORNERS = ((-1, -1), (1, -1), (1, 1), (-1, 1))
