@@ -148,6 +148,7 @@ def build_detector(settings: Settings, backbone_network: nn.Module | None = None
         settings.glance_size,
         settings.glance_channels,
         settings.bin_samples,
+        settings.priors,
     )
     theta_numbers = pool.theta.priors.numel() if settings.transformers else 0
     heads = RegionHeads(

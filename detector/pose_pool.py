@@ -12,13 +12,14 @@ agrees with RoIAlign's `aligned=True`.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, grid_sample
 from torchvision.ops import MultiScaleRoIAlign
 
-from detector.spatial_transformer import PRIORS, BoundedTheta, Transformation, target_points
+from detector.spatial_transformer import BoundedTheta, Transformation, target_points
 
 # As in feature pyramid networks (Lin et al. 2017, section 4.2): a region of 224 pixels is read at stride 16.
 CANONICAL_SIZE = 224
@@ -34,13 +35,16 @@ def build_pool(
     glance_size: int,
     glance_channels: int,
     samples: int = 1,
+    priors: Sequence[str] = ("whole", "head", "torso", "legs"),
 ) -> PoseNormalisingPool | MultiScaleRoIAlign:
-    """The pool for maps named "0", "1" ... and "pool", finest first; RoIAlign where `transformers` is 0."""
+    """The pool for maps named "0", "1" ... and "pool", finest first; RoIAlign where `transformers` is 0.
+
+    Transformer i starts at `priors[i]`, from the first again where there are more transformers.
+    """
     names = [*(str(i) for i in range(len(strides) - 1)), "pool"]
     if transformers == 0:
         return MultiScaleRoIAlign(names, output_size=size, sampling_ratio=2)
-    priors = list(itertools.islice(itertools.cycle(PRIORS), transformers))
-    theta = BoundedTheta(transformation, priors)
+    theta = BoundedTheta(transformation, list(itertools.islice(itertools.cycle(priors), transformers)))
     return PoseNormalisingPool(names, strides, channels, size, theta, glance_size, glance_channels, samples)
 
 

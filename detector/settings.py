@@ -9,6 +9,7 @@ from typing import Any
 from datasets.errors import InputError
 
 TRANSFORMATIONS = ("attention", "affine", "projective", "thin_plate_spline")
+PRIORS = ("whole", "head", "torso", "legs")
 BACKBONES = ("mobilenet_v2", "resnet50")
 
 
@@ -34,6 +35,7 @@ class Settings:
     pool_size: int = 7  # bins of a canonical crop, a side
     transformers: int = 4  # 0: torchvision's MultiScaleRoIAlign
     transformation: str = "affine"
+    priors: tuple[str, ...] = ("whole", "head", "torso", "legs")  # where each transformer starts, in turn
     bin_samples: int = 1  # of a canonical crop, a side, averaged
     glance_size: int = 5  # samples of the coarse look, a side
     glance_channels: int = 32
@@ -53,6 +55,9 @@ class Settings:
                 f"{self.transformers} transformers do not share {self.channels} channels evenly: "
                 "use a divisor of the channels, or 0 for none"
             )
+        unknown = sorted(set(self.priors) - set(PRIORS))
+        if unknown or not self.priors:
+            raise InputError(f"priors {unknown} are not known: use some of {', '.join(PRIORS)}")
         if self.glance_channels > self.channels:
             raise InputError(
                 f"the glance reads {self.glance_channels} of {self.channels} channels: use at most all of them"

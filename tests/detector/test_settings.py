@@ -24,6 +24,8 @@ def test_presets_survive_json(name: str) -> None:
         {"transformers": 3},
         {"transformers": -1},
         {"glance_channels": 500},
+        {"priors": ("wing",)},
+        {"priors": ()},
     ],
 )
 def test_settings_that_make_no_detector_are_refused(change: dict) -> None:
