@@ -35,7 +35,7 @@ def draw_detections(
         image: uint8 (H, W, 3), RGB.
         boxes: (n, 4), x1 y1 x2 y2 in pixels.
         scores: (n,), in 0..1.
-        labels: n texts; by default the scores with two digits.
+        labels: n texts, "" for none; by default the scores with two digits.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -58,7 +58,7 @@ def draw_detections(
         (text_width, text_height), below = cv2.getTextSize(text, FONT, size, stroke)
         wide, high = text_width + 4, text_height + below + 2
         x1, y1, x2, y2 = corners[i]
-        if y2 - y1 < 2.5 * high or x2 - x1 < 0.4 * wide or wide > width:
+        if not text or y2 - y1 < 2.5 * high or x2 - x1 < 0.4 * wide or wide > width:
             continue
         left = min(max(x1 - line, 0), width - wide)
         for top in (y1 - high - line, y2 + line, y1 + line):  # above, below, inside

@@ -16,7 +16,8 @@ from detector.inference import Detected, boxes_xywh
 from detector.spatial_transformer import Transformation
 from detector.video import Frame, VideoWriter, crops_name, write_picture
 
-FEWEST_STRIPS = 4  # beside a low video; a higher one has room for more
+FEWEST_ROWS = 4  # of strips, beside a low picture; a higher one has room for more
+FEWEST_STRIPS = 8  # beside a video, in two columns where one has no room for them
 
 
 class Recorder:
@@ -108,20 +109,24 @@ def crops_panel(image: np.ndarray, found: Detected, transformation: Transformati
         image: uint8 (H, W, 3), RGB.
         found: with `proposals` and `theta`.
         transformation: that theta belongs to.
-        fixed: one column of strips whatever was found, for video; the surest people are shown.
+        fixed: as many strips whatever was found, for video: those of the surest, whose boxes alone have numbers.
 
     Returns:
         uint8 (h, w, 3), RGB, both sides even.
     """
-    rows = max(FEWEST_STRIPS, image.shape[0] // STRIP_HEIGHT)
-    if not fixed:
-        rows = max(rows, math.ceil(math.sqrt(3 * len(found.scores))))  # a strip is long: about a square of them
-    count = min(len(found.scores), rows) if fixed else len(found.scores)
+    rows, count = max(FEWEST_ROWS, image.shape[0] // STRIP_HEIGHT), len(found.scores)
+    if fixed:
+        columns = 1 if rows >= FEWEST_STRIPS else 2
+        count = min(count, rows * columns)
+    else:
+        rows = max(rows, math.ceil(math.sqrt(3 * count)))  # a strip is long: about a square of them
+        columns = max(1, math.ceil(count / rows))
     # From left to right: in a video they change places least that way.
-    shown = found.take(np.argsort(found.boxes[:count, 0], kind="stable"))
-    numbers = [str(i + 1) for i in range(count)]
-    labels = [f"{number} {score:.2f}" for number, score in zip(numbers, shown.scores, strict=True)]
-    strips = person_strips(image, shown.proposals, shown.theta, transformation, labels)
-    columns = max(1, math.ceil(count / rows))
+    order = np.argsort(found.boxes[:count, 0], kind="stable")
+    shown = found.take(order)
+    names = [f"{number} {score:.2f}" for number, score in enumerate(shown.scores, 1)]
+    strips = person_strips(image, shown.proposals, shown.theta, transformation, names)
     sheet = crop_sheet(strips, shown.theta.shape[1], columns, rows if fixed or columns > 1 else None)
-    return side_by_side(draw_detections(image, shown.boxes, shown.scores, numbers), sheet)
+    labels = np.full(len(found.scores), "", dtype=object)
+    labels[order] = [str(number) for number in range(1, count + 1)]
+    return side_by_side(draw_detections(image, found.boxes, found.scores, labels), sheet)

@@ -230,7 +230,7 @@ def test_crops_video_has_one_size_whatever_is_found(tmp_path):
     panels = [crops_panel(image, found, Affine(), fixed=True) for found in (everyone, nobody)]
     assert panels[0].shape == panels[1].shape
     assert panels[0].shape[0] % 2 == panels[0].shape[1] % 2 == 0
-    assert crops_panel(image, everyone, Affine(), fixed=False).shape[1] > panels[0].shape[1], "all nine in a picture"
+    assert crops_panel(image, everyone, Affine(), fixed=False).shape[0] > panels[0].shape[0], "all nine in a picture"
 
 
 def test_threshold_keeps_scores_proposals_and_theta_together():
