@@ -50,6 +50,11 @@ class SyntheticPedestrians:
     def __len__(self) -> int:
         return self._length
 
+    @property
+    def sizes(self) -> np.ndarray:
+        """int64 (len, 2), width and height of each picture, known without rendering any."""
+        return np.tile(np.array(self.size, np.int64), (self._length, 1))
+
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self._length:
             raise IndexError(f"picture {index} of {self._length}")
@@ -65,7 +70,7 @@ class SyntheticPedestrians:
         return Annotations(
             image_ids=list(range(1, self._length + 1)),
             file_names=[self.file_name(i) for i in range(self._length)],
-            sizes=np.tile(np.array(self.size, np.int64), (self._length, 1)),
+            sizes=self.sizes,
             image_index=np.repeat(np.arange(self._length), counts),
             boxes=boxes,
             visible=_corners_to_size(columns["visible"]),

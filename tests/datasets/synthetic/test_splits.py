@@ -24,6 +24,14 @@ def test_default_lengths():
     assert {split: len(SyntheticPedestrians(split)) for split in LENGTHS} == LENGTHS
 
 
+def test_sizes_are_known_without_rendering(monkeypatch):
+    dataset = SyntheticPedestrians("val", 3, SIZE)
+    for name in ("render_scene", "measure_scene"):
+        monkeypatch.setattr(f"datasets.synthetic.splits.{name}", None)
+    assert dataset.sizes.tolist() == [list(SIZE)] * 3
+    assert dataset.sizes.dtype == np.int64
+
+
 def test_a_shorter_data_set_is_the_beginning_of_a_longer_one():
     short, long = (SyntheticPedestrians("val", n, SIZE) for n in (2, 5))
     assert np.array_equal(short[1].image, long[1].image)
