@@ -38,6 +38,7 @@ def save_weights(path: str | Path, model: Detector, provenance: dict[str, Any], 
     settings = json.dumps({**json.loads(model.settings.to_json()), "provenance": provenance})
     partial = path.with_name(f".{path.name}.partial")
     save_file(tensors, partial, metadata={"settings": settings})
+    partial.chmod(0o644)  # safetensors makes it readable by its owner alone
     os.replace(partial, path)
 
 
