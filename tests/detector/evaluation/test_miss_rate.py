@@ -16,6 +16,7 @@ from datasets.registry import open_dataset
 from datasets.sample import Annotations
 from detector.evaluation import Detections, evaluate
 from detector.evaluation.miss_rate import log_average
+from detector.evaluation.protocols import with_aspect
 
 DATA = Path(__file__).parents[3] / "../shared/data"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="../shared/data is not here")
@@ -453,6 +454,11 @@ def test_boxes_on_a_limit_of_citypersons_belong_to_both_sides():
 def test_infinite_visibility_is_a_whole_person_to_citypersons():
     truths = make_annotations([1], [0], [PERSON], visible_ratio=[INF])
     assert evaluate(truths, NOTHING).subsets["Reasonable"].ground_truths == 1
+
+
+def test_a_reshaped_box_keeps_its_centre_and_height():
+    reshaped = with_aspect(np.array([(100.0, 10.0, 20.0, 100.0), (0.0, 0.0, 61.0, 100.0)]), 0.41)
+    assert reshaped.tolist() == [[89.5, 10, 41, 100], [10, 0, 41, 100]]
 
 
 def test_log_average_is_the_geometric_mean():
