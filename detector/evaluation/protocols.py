@@ -46,7 +46,7 @@ class Protocol:
         detections_per_image: the best-scored ones a picture that are looked at, or None for all.
         detections_aspect: width over height that detections are given about their centre, or None.
         high_belongs: a ground truth exactly as high as the upper limit is evaluated.
-        border: x1, y1, x2, y2 that an evaluated box of Caltech's original annotations may not leave, or None.
+        border: x1, y1, x2, y2 that an evaluated box of Caltech's own files may not leave, or None.
         truths_aspect: width over height that evaluated boxes of those are given about their centre.
     """
 
@@ -170,14 +170,13 @@ class GroundTruths:
         return self.candidate & (self.height >= low) & below & seen
 
 
-def is_original_caltech(annotations: Annotations) -> bool:
-    """Whether these are Caltech's original annotations, which leave border and shape to the protocol.
+def is_caltech(annotations: Annotations) -> bool:
+    """Whether these are Caltech's own files, original or new, which leave border and shape to the protocol.
 
-    They alone tell a person with no visible box, who is not hidden at all, from one whose visible box was drawn as
-    large as the whole: there `visible_ratio` is infinite.
+    `datasets.caltech` alone tells who is not hidden at all. The JSON files in circulation have border and shape in
+    them already: all but one of the boxes that their version without the border rule has more do cross the border.
     """
-    unhidden = annotations.attributes.get("unhidden")
-    return unhidden is not None and bool(np.isinf(annotations.visible_ratio[unhidden]).all())
+    return "unhidden" in annotations.attributes
 
 
 def ground_truths(annotations: Annotations, protocol: Protocol, position: np.ndarray) -> GroundTruths:
@@ -197,8 +196,8 @@ def ground_truths(annotations: Annotations, protocol: Protocol, position: np.nda
     candidate = ~annotations.ignore[row]
     visibility = annotations.visible_ratio[row]
     evaluated_boxes = None
-    if protocol.border is not None and is_original_caltech(annotations):
-        unhidden = np.isinf(visibility)
+    if protocol.border is not None and is_caltech(annotations):
+        unhidden = annotations.attributes["unhidden"][row]
         candidate &= _inside(boxes, protocol.border)
         evaluated_boxes = with_aspect(boxes, protocol.truths_aspect)
     else:

@@ -500,3 +500,14 @@ def test_counts_the_evaluated_boxes_of_the_original_caltech_annotations(original
 @pytest.mark.parametrize("aspect", ["default", None])
 def test_random_detections_on_the_original_caltech_annotations(original_caltech, aspect):
     assert_same(original_caltech, random_detections(original_caltech, 4000, seed=3), "caltech", aspect)
+
+
+def test_caltechs_new_text_files_get_border_and_shape_from_the_protocol():
+    """They say nobody is hidden by a ratio of 1, not by an infinite one, and no rule is in them yet."""
+    boxes = [(100, 100, 50, 100), (2, 100, 41, 100)]
+    annotations = make_annotations([0], [0, 0], boxes, [False, False], [1.0, 1.0], unhidden=np.array([True, True]))
+    shaped = make_detections([0], [(104.5, 100, 41, 100)], [0.9])
+    result = evaluate(annotations, shaped, "caltech")
+    assert result.subsets["Reasonable"].ground_truths == 1, "the second one crosses the border of 5 pixels"
+    assert result.subsets["Occ=none"].ground_truths == 1
+    assert result.subsets["Reasonable"].recall[-1] == 1.0
