@@ -203,9 +203,9 @@ def _by_the_wall(rng: np.random.Generator, view: View, count: int) -> list[tuple
     """Places (x, z) close together at the foot of a wall, or anywhere where there is none near."""
     if view.kind in ("street", "hall"):
         x = view.left + 0.6 if rng.uniform() < 0.5 else view.right - 0.6
-        z = float(rng.uniform(1.8 * view.near, 22))
+        z = float(rng.uniform(1.8 * view.near, max(22, 2.2 * view.near)))
         return [(x, z + 0.7 * k) for k in range(count) if abs(view.scale(z) * x) < view.size[0]]
-    z = view.far - 0.7 if view.kind == "front" else float(rng.uniform(2 * view.near, 18))
+    z = view.far - 0.7 if view.kind == "front" else float(rng.uniform(2 * view.near, max(18, 2.5 * view.near)))
     x = (float(rng.uniform(0.05, 0.9)) * view.size[0] - view.cx) / view.scale(z)
     return [(x + 0.75 * k, z) for k in range(count)]
 

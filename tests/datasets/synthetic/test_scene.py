@@ -253,3 +253,10 @@ def test_every_pose_label_and_height_occurs():
     assert (counts == 0).any()
     assert (counts > 9).any()
     assert any((t["visible_ratio"] < 0.65).any() for t in tables)
+
+
+def test_every_scene_can_be_described():
+    """One in some hundred stands where the ground begins far away: nothing may be placed before it."""
+    for size in ((640, 480), (320, 240), (1024, 512)):
+        for index in range(400):
+            describe(0, index, size)
