@@ -109,18 +109,6 @@ def main() -> None:
             "poses": miss_rate_by_pose(annotations, detections, protocol),
             "leans": miss_rate_by_lean(annotations, detections, protocol),
         }
-        if len(detectors) > 1:
-            print(f"== {name}")
-        print_tables(objects[name])
-        _warn(name, detections, result)
-        if options.check > 0:
-            checked = check(
-                annotations, detections, protocol, detections_aspect=aspect, subsets=options.subsets, runs=options.check
-            )
-            print(
-                f"\nloop over pictures {checked.loop_seconds * 1e3:.1f} ms, vectorised {checked.seconds * 1e3:.1f} ms: "
-                f"{checked.loop_seconds / checked.seconds:.0f} times faster, largest difference {checked.difference:g}"
-            )
 
     if options.json:
         _write_json(Path(options.json), objects if len(objects) > 1 else next(iter(objects.values())))
@@ -130,6 +118,21 @@ def main() -> None:
         plot_curves(options.plot, results, title=f"{_title(options)}, protocol {protocol}")
     if options.worst:
         _draw_worst(options, dataset, annotations, detectors, protocol)
+
+    # Files first: whoever pipes the tables into a pager that closes early has them all the same.
+    for name, detections in detectors.items():
+        if len(detectors) > 1:
+            print(f"== {name}")
+        print_tables(objects[name])
+        _warn(name, detections, results[name])
+        if options.check > 0:
+            checked = check(
+                annotations, detections, protocol, detections_aspect=aspect, subsets=options.subsets, runs=options.check
+            )
+            print(
+                f"\nloop over pictures {checked.loop_seconds * 1e3:.1f} ms, vectorised {checked.seconds * 1e3:.1f} ms: "
+                f"{checked.loop_seconds / checked.seconds:.0f} times faster, largest difference {checked.difference:g}"
+            )
 
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:
