@@ -161,7 +161,8 @@ class PoseNormalisingPool(nn.Module):
         Returns:
             (R, C, size, size).
         """
-        transformers = points.shape[1]
+        regions, transformers = points.shape[:2]
+        crops = maps[0].new_empty(regions, maps[0].shape[1], size, size)
         parts = []
         for level, picture, indices in groups:
             source = maps[level][picture]  # (C, H, W)
@@ -171,9 +172,13 @@ class PoseNormalisingPool(nn.Module):
             grid = (2 * points[indices] / side - 1).transpose(0, 1).reshape(transformers, -1, size, 2)
             source = source.unflatten(0, (transformers, -1))  # a view: transformers as batch
             part = grid_sample(source.to(grid.dtype), grid, padding_mode="border", align_corners=False)
-            part = part.unflatten(2, (-1, size)).permute(2, 0, 1, 3, 4)  # (k, N, C / N, size, size)
-            parts.append(part.reshape(len(indices), -1, size, size).to(source.dtype))
+            part = part.unflatten(2, (-1, size)).permute(2, 0, 1, 3, 4).flatten(1, 2)  # (k, C, size, size), a view
+            if torch.is_grad_enabled():
+                parts.append(part.to(source.dtype))
+            else:
+                crops[indices] = part.to(source.dtype)
         if not parts:
-            return maps[0].new_zeros(0, maps[0].shape[1], size, size)
+            return crops
+        # In the backward pass writing into `crops` would copy all of its gradient once for each group.
         order = torch.cat([indices for _, _, indices in groups])
-        return torch.cat(parts)[torch.argsort(order)]
+        return torch.cat(parts).index_select(0, torch.argsort(order))

@@ -104,14 +104,16 @@ def plain(pool: PoseNormalisingPool, features: dict, boxes: list[torch.Tensor]) 
 
 
 def test_one_call_a_level_and_picture_equals_a_loop_over_regions() -> None:
-    pool, features = moved_pool(), pyramid(dtype=torch.float64)
+    pool, features = moved_pool(), pyramid(pictures=3, dtype=torch.float64)
     for level in features.values():
         level.requires_grad_()
-    boxes = [interior_boxes(30, 4).double(), interior_boxes(0, 5).double()]
-    crops, theta = pool.crop(features, boxes, [SHAPE] * 2)
+    boxes = [interior_boxes(30, 4).double(), interior_boxes(0, 5).double(), interior_boxes(9, 6).double()]
+    crops, theta = pool.crop(features, boxes, [SHAPE] * 3)
     expected_crops, expected_theta = plain(pool, features, boxes)
     torch.testing.assert_close(crops, expected_crops)
     torch.testing.assert_close(theta, expected_theta)
+    with torch.inference_mode():  # another way of putting the crops together
+        torch.testing.assert_close(pool(features, boxes, [SHAPE] * 3), expected_crops.detach())
     assert theta.std(dim=0).max() > 0.01, "theta has to differ between regions for this test to say anything"
 
     wanted = [*features.values(), *pool.localisation.parameters()]
