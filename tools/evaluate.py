@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
         help="JSON of detections or folder of setNN/VNNN.txt; several with names of their own are compared",
     )
     found.add_argument("--weights", metavar="FILE", help="of the model; default: the released ones")
-    found.add_argument("--device", default="cpu", help="of the model (default cpu)")
+    found.add_argument("--device", metavar="D", help="of the model (default: a GPU where there is one)")
     found.add_argument("--workers", type=int, default=1, help="threads that load pictures (default 1)")
     found.add_argument(
         "--save-detections", metavar="OUT", help="keep what the model finds: a .json, or a folder of setNN/VNNN.txt"
@@ -164,12 +164,13 @@ def _detectors(
             raise InputError("two --detections have the same name: give each a NAME=PATH of its own")
         return {name: read_detections(path, annotations) for name, path in paths.items()}
     # Only here, so that evaluating files needs no torch.
-    from detector.inference import detect_dataset
+    from detector.inference import choose_device, detect_dataset
     from detector.weights import RELEASED, load_detector
 
     weights = options.weights or str(RELEASED)
-    model = load_detector(weights, options.device)
-    detections = detect_dataset(model, dataset, device=options.device, workers=options.workers)
+    device = choose_device(options.device)
+    model = load_detector(weights, device)
+    detections = detect_dataset(model, dataset, device=device, workers=options.workers)
     if options.save_detections:
         if options.save_detections.lower().endswith(".json"):
             settings = {"weights": weights, "dataset": options.dataset, "split": options.split}

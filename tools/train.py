@@ -12,6 +12,7 @@ A run that was stopped or killed goes on with the same command and --resume.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from dataclasses import asdict
@@ -55,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument("--backbone-rate", type=float, default=0.2, help="of the learning rate")
     training.add_argument("--seed", type=int, default=0)
     training.add_argument("--precision", choices=("float32", "bfloat16", "float16"), default="float32")
-    training.add_argument("--device", default="cpu")
+    training.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     training.add_argument("--validate-every", type=int, default=0, metavar="STEPS", help="default: at the end alone")
     training.add_argument("--checkpoint-minutes", type=float, default=5)
     training.add_argument("--log-every", type=int, default=20, metavar="STEPS")
@@ -76,6 +77,7 @@ def main() -> None:
 
     from datasets.augmentation import Augmentation
     from datasets.batches import TrainingBatches, TrainingPictures
+    from detector.inference import choose_device
     from detector.model import build_detector
     from detector.run_directory import RunDirectory
     from detector.training import LEARNING_RATES, Processes, TrainingOptions, TrainingPace, train
@@ -94,14 +96,18 @@ def main() -> None:
         precision=arguments.precision,
         seed=arguments.seed,
     )
+    device = str(choose_device(arguments.device))
+    if device == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun: a GPU for each process
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
     pace = TrainingPace(
         workers=arguments.workers,
-        device=arguments.device,
+        device=device,
         log_every=arguments.log_every,
         checkpoint_minutes=arguments.checkpoint_minutes,
         validate_every=arguments.validate_every,
     )
-    processes = Processes.joined(arguments.device)
+    processes = Processes.joined(device)
     directory = None
     if processes.rank == 0:
         data = {
@@ -127,8 +133,8 @@ def main() -> None:
     model = build_detector(settings, load_backbone(settings.backbone, source))
     if arguments.weights:
         start_from(model, arguments.weights)
-    model.to(arguments.device).train()
-    validate = partial(figures, dataset=validation, device=arguments.device) if validation is not None else None
+    model.to(device).train()
+    validate = partial(figures, dataset=validation, device=device) if validation is not None else None
     provenance = {"command": shlex.join(["python", *sys.argv]), "pictures": len(pictures)}
     if arguments.weights:
         provenance["started_from"] = read_metadata(arguments.weights)[1]
