@@ -34,7 +34,15 @@ def read_annotations(path: str | Path) -> Annotations:
     """
     path = Path(path)
     data = _load(path)
-    images, rows = data["images"], data["annotations"]
+    try:
+        return _columns(data["images"], data["annotations"], path)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"a field in {path} is of the wrong type ({error}): ids must be numbers or texts, the other fields numbers"
+        ) from None
+
+
+def _columns(images: list[dict[str, Any]], rows: list[dict[str, Any]], path: Path) -> Annotations:
     ids = [image["id"] for image in images]
     _refuse_duplicates(ids, "image", path)
     _refuse_duplicates([row["id"] for row in rows if "id" in row], "annotation", path)
@@ -45,21 +53,25 @@ def read_annotations(path: str | Path) -> Annotations:
                 f"annotation {row.get('id', '?')} in {path} names the unknown image id {row['image_id']}: "
                 "add the image or remove the annotation"
             )
-    boxes = _boxes([row["bbox"] for row in rows], rows, path)
+    boxes = _boxes("bbox", rows, path)
     annotations = Annotations(
         image_ids=ids,
-        file_names=[image.get("file_name") or image.get("im_name") or str(image["id"]) for image in images],
+        file_names=[str(image.get("file_name") or image.get("im_name") or image["id"]) for image in images],
         sizes=np.array([[image.get("width") or 0, image.get("height") or 0] for image in images], np.int64).reshape(
             -1, 2
         ),
         image_index=np.array([index[row["image_id"]] for row in rows], np.int64),
         boxes=boxes,
-        visible=_boxes([row.get("vis_bbox", (0, 0, 0, 0)) for row in rows], rows, path, empty=True),
+        visible=_boxes("vis_bbox", rows, path, empty=True),
         ignore=np.array([bool(row.get("ignore") or row.get("iscrowd")) for row in rows], bool),
         height=np.array([row.get("height", box[3]) for row, box in zip(rows, boxes, strict=True)], np.float64),
         visible_ratio=np.array([row.get("vis_ratio", 1.0) for row in rows], np.float64),
         category=np.array([row.get("category_id", PERSON) for row in rows], np.int64),
     )
+    if not (np.isfinite(annotations.height).all() and np.isfinite(annotations.visible_ratio).all()):
+        raise InputError(f"a height or vis_ratio in {path} is not finite: correct it")
+    if (annotations.sizes < 0).any():
+        raise InputError(f"an image in {path} has a negative width or height: correct it")
     _refuse_outside(annotations, rows, path)
     return annotations
 
@@ -75,8 +87,11 @@ def _load(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} holds no COCO-style annotations: it needs the lists 'images' and 'annotations'")
     for kind, needed in (("images", {"id"}), ("annotations", {"image_id", "bbox"})):
         for number, row in enumerate(data[kind]):
-            if not isinstance(row, dict) or not needed <= row.keys():
-                raise InputError(f"entry {number} of '{kind}' in {path} lacks {', '.join(sorted(needed))}: add them")
+            lacking = sorted(needed - row.keys()) if isinstance(row, dict) else ["its braces"]
+            if lacking:
+                raise InputError(
+                    f"entry {number} of '{kind}' in {path} lacks {', '.join(lacking)}: add what is missing"
+                )
     return data
 
 
@@ -86,20 +101,21 @@ def _refuse_duplicates(ids: list[Any], kind: str, path: Path) -> None:
         raise InputError(f"the {kind} id {twice[0]} stands more than once in {path}: give every {kind} its own id")
 
 
-def _boxes(boxes: list[Any], rows: list[dict[str, Any]], path: Path, *, empty: bool = False) -> np.ndarray:
-    """float64 (n, 4); `empty` boxes are allowed where a visible part may be missing."""
+def _boxes(key: str, rows: list[dict[str, Any]], path: Path, *, empty: bool = False) -> np.ndarray:
+    """float64 (n, 4); `empty` boxes, or none at all, are allowed where a visible part may be missing."""
+    boxes = [row.get(key, (0, 0, 0, 0)) for row in rows]
     try:
         values = np.array(boxes, np.float64).reshape(len(boxes), 4)
-    except (TypeError, ValueError):
-        raise InputError(f"a box in {path} is not four numbers x, y, width, height: correct it") from None
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"a {key} in {path} is not four numbers x, y, width, height: correct it") from None
     wrong = ~np.isfinite(values).all(axis=1)
     if not empty:
         wrong |= (values[:, 2:] <= 0).any(axis=1)
     if wrong.any():
         row = rows[int(np.argmax(wrong))]
         raise InputError(
-            f"annotation {row.get('id', '?')} of image {row['image_id']} in {path} has the box {row['bbox']}: "
-            "width and height must be positive and all four numbers finite"
+            f"annotation {row.get('id', '?')} of image {row['image_id']} in {path} has the {key} {row[key]}: all four "
+            f"numbers must be finite{'' if empty else ', width and height positive'}; correct it or remove it"
         )
     return values
 

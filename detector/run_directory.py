@@ -33,19 +33,21 @@ class RunDirectory:
         self._writer: SummaryWriter | None = None
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path} is a file: pass another --output")
-        settings_file = self.path / "settings.json"
-        if settings_file.exists():
+        if self.checkpoint_file.exists():  # a run that never got so far has nothing to lose
             if not resume:
                 raise InputError(f"{self.path} holds a run already: pass --resume to go on, or another --output")
-            self._refuse_other(settings_file)
-        self.path.mkdir(parents=True, exist_ok=True)
+            self._refuse_other(self.path / "settings.json")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the folder {self.path} ({error.strerror}): pass another --output") from None
         self.write_text("settings.json", json.dumps(self._settings, indent=2) + "\n")
 
     def _refuse_other(self, file: Path) -> None:
         try:
             before = flat(json.loads(file.read_text()))
-        except ValueError:
-            raise InputError(f"{file} is damaged: pass another --output") from None
+        except (OSError, ValueError):
+            raise InputError(f"{file} is missing or damaged: pass another --output") from None
         now = flat(self._settings)
         for name in sorted(before.keys() | now.keys()):
             if before.get(name) != now.get(name):

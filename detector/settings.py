@@ -44,6 +44,11 @@ class Settings:
     detections: int = 200  # a picture, at most
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            values = getattr(self, field.name)
+            numbers = [v for v in (values if isinstance(values, tuple) else (values,)) if not isinstance(v, str)]
+            if field.name != "transformers" and any(not v > 0 for v in numbers):
+                raise InputError(f"{field.name} = {values} builds no detector: use numbers above 0")
         if self.backbone not in BACKBONES:
             raise InputError(f"backbone '{self.backbone}' is not known: use one of {', '.join(BACKBONES)}")
         if self.transformation not in TRANSFORMATIONS:

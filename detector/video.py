@@ -163,7 +163,11 @@ class VideoWriter:
         if not whole:
             self.discard()
             raise InputError(f"cannot finish the video {self.path}: check the free space")
-        os.replace(self._temporary, self.path)
+        try:
+            os.replace(self._temporary, self.path)
+        except OSError as error:
+            self.discard()
+            raise InputError(f"cannot write {self.path} ({error.strerror}): choose another --output") from None
 
     def discard(self) -> None:
         """Leave nothing behind; after `close` without effect."""

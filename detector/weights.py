@@ -52,6 +52,8 @@ def read_metadata(path: str | Path) -> tuple[Settings, dict[str, Any]]:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], Settings, dict[str, Any]]:
+    if path.is_dir():
+        raise InputError(f"the weights {path} are a folder: give a .safetensors file")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -68,6 +70,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Settings, dict[str, Any]]:
         values = json.loads(metadata["settings"])
         provenance = values.pop("provenance", {})
         return tensors, Settings.from_dict(values), provenance
+    except InputError as error:
+        raise InputError(f"the settings inside {path} cannot be used: {error}") from None
     except (ValueError, TypeError, AttributeError):
         raise InputError(f"the settings inside {path} are damaged: fetch the file again") from None
 
@@ -107,6 +111,9 @@ def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
             f"{path} does not fit the detector: {len(wrong)} tensors differ, the first is {wrong[0]}; "
             "use weights of the same preset, transformers and transformation"
         )
+    broken = sorted(name for name, value in tensors.items() if not value.isfinite().all())
+    if broken:
+        raise InputError(f"{path} holds numbers that are not finite, first in {broken[0]}: use another file")
     model.load_state_dict(tensors)
 
 

@@ -85,6 +85,8 @@ def main() -> None:
 
     crop = (settings.crop_height, settings.crop_width)
     pictures = TrainingPictures(parts, Augmentation(settings.min_size, crop, arguments.min_height), arguments.seed)
+    if not len(pictures):
+        raise InputError("there is not one picture to train on: check --annotations")
     batches = TrainingBatches(pictures.portrait(), arguments.batch_size, arguments.seed)
     options = TrainingOptions(
         steps=arguments.max_steps or max(1, round(arguments.epochs * batches.steps_an_epoch)),
@@ -107,6 +109,12 @@ def main() -> None:
         checkpoint_minutes=arguments.checkpoint_minutes,
         validate_every=arguments.validate_every,
     )
+    torch.manual_seed(arguments.seed)
+    source = "none" if arguments.weights else arguments.backbone_weights
+    model = build_detector(settings, load_backbone(settings.backbone, source))
+    if arguments.weights:
+        start_from(model, arguments.weights)
+    model.to(device).train()
     processes = Processes.joined(device)
     directory = None
     if processes.rank == 0:
@@ -128,12 +136,6 @@ def main() -> None:
         everything = {"detector": asdict(settings), "training": asdict(options), "data": data, "start": start}
         directory = RunDirectory(arguments.output, everything, resume=arguments.resume)
 
-    torch.manual_seed(arguments.seed)
-    source = "none" if arguments.weights else arguments.backbone_weights
-    model = build_detector(settings, load_backbone(settings.backbone, source))
-    if arguments.weights:
-        start_from(model, arguments.weights)
-    model.to(device).train()
     validate = partial(figures, dataset=validation, device=device) if validation is not None else None
     provenance = {"command": shlex.join(["python", *sys.argv]), "pictures": len(pictures)}
     if arguments.weights:
@@ -147,6 +149,8 @@ def refuse_impossible(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and value <= 0:
             raise InputError(f"--{name.replace('_', '-')} {value:g} makes no training: use a number above 0")
+    if arguments.workers < 0:
+        raise InputError(f"--workers {arguments.workers} is no number of processes: use 0 or more")
 
 
 def training_parts(arguments: argparse.Namespace) -> list[PedestrianDataset]:

@@ -62,7 +62,18 @@ def read_caltech_results(folder: Path, annotations: Annotations) -> tuple[np.nda
     """
     tables, rows = [np.zeros((0, 6))], [np.zeros(0, np.int64)]
     read, seen = 0, 0
-    for name, pictures in _videos(annotations, folder).items():
+    videos = _videos(annotations, folder)
+    unknown = sorted(
+        name
+        for name in (p.relative_to(folder).as_posix() for p in folder.glob("set[0-9][0-9]/V[0-9][0-9][0-9].txt"))
+        if name not in videos
+    )
+    if unknown:
+        print(
+            f"warning: {folder}: {len(unknown)} files are of no evaluated video and passed over, first {unknown[0]}",
+            file=sys.stderr,
+        )
+    for name, pictures in videos.items():
         path = folder / name
         if not path.exists():
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,15 +109,15 @@ def _column(results: list[dict[str, Any]], key: str, path: str | os.PathLike) ->
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and bool(np.isfinite(value))
+    # Compared rather than converted: a whole number in JSON may be too large for a float.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _numbers(values: list[Any], key: str, path: str | os.PathLike) -> np.ndarray:
-    column = np.array(values, np.float64) if all(type(value) in (int, float) for value in values) else None
-    if column is None or not np.isfinite(column).all():
+    if not all(map(_is_number, values)):
         place = next(place for place, value in enumerate(values) if not _is_number(value))
         raise InputError(f"{path}: detection {place} has {key} {json.dumps(values[place])}, which is no number")
-    return column
+    return np.array(values, np.float64)
 
 
 def _boxes(values: list[Any], path: str | os.PathLike) -> np.ndarray:

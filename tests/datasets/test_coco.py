@@ -74,6 +74,13 @@ def test_boxes_that_are_no_people_are_ignore_regions_in_training(tmp_path: Path)
         ({"bbox": [1, -30, 10, 10]}, "outside"),
         ({"image_id": 99}, "unknown image id 99"),
         ({"id": 2}, "more than once"),
+        ({"image_id": [7]}, "wrong type"),
+        ({"height": "tall"}, "wrong type"),
+        ({"height": float("nan")}, "not finite"),
+        ({"vis_ratio": float("nan")}, "not finite"),
+        ({"category_id": "person"}, "wrong type"),
+        ({"bbox": [10**400, 0, 1, 1]}, "four numbers"),
+        ({"vis_bbox": [1, 2, float("nan"), 3]}, "has the vis_bbox"),
     ],
 )
 def test_annotations_that_cannot_be_used_are_refused_by_name(

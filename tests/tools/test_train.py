@@ -155,6 +155,9 @@ def test_two_processes_train_one_detector(root: Path, tmp_path: Path) -> None:
         (["--transformers", "5"], "5 transformers"),
         (["--max-steps", "0"], "--max-steps"),
         (["--batch-size", "0"], "--batch-size"),
+        (["--workers", "-1"], "--workers"),
+        (["--crop-height", "0"], "crop_height"),
+        (["--device", "warp"], "warp"),
     ],
 )
 def test_bad_input_is_one_line(change: list[str], words: str, root: Path, tmp_path: Path) -> None:
@@ -162,7 +165,7 @@ def test_bad_input_is_one_line(change: list[str], words: str, root: Path, tmp_pa
     assert result.returncode == 2
     assert words in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr
-    assert not (tmp_path / "run" / "last.safetensors").exists()
+    assert not (tmp_path / "run").exists(), "the corrected command has to find the folder free"
 
 
 def test_a_truncated_picture_stops_the_training_by_name(root: Path, tmp_path: Path) -> None:

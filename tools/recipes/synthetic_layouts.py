@@ -1,7 +1,7 @@
 """Write synthetic pictures in the very layout of Caltech or CityPersons, to try a recipe without either.
 
 python tools/recipes/synthetic_layouts.py --layout citypersons --output /tmp/citypersons
-DEVICE=cpu tools/recipes/citypersons.sh /tmp/citypersons /tmp/run 1.0 --preset light --max-steps 20 ...
+DEVICE=cpu tools/recipes/citypersons.sh /tmp/citypersons /tmp/run 1.0 --preset light --epochs 0.4 ...
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def main() -> None:
         write_citypersons(train, arguments.output, "train")
         write_citypersons(test, arguments.output, "val")
         return
-    held_out = SyntheticPedestrians("val", length=max(1, arguments.train // 10), seed=arguments.seed)
+    # At least to frame 30: validation looks at every 30th, whatever the training does.
+    length = max(-(-30 // arguments.every), arguments.train // 10)
+    held_out = SyntheticPedestrians("val", length=length, seed=arguments.seed)
     write_caltech(train, arguments.output, part=0, step=arguments.every)
     write_caltech(held_out, arguments.output, part=5, step=arguments.every)
     write_caltech(test, arguments.output, part=6)
