@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument("--seed", type=int, default=0)
     training.add_argument("--precision", choices=("float32", "bfloat16", "float16"), default="float32")
     training.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
-    training.add_argument("--validate-every", type=int, default=0, metavar="STEPS", help="default: at the end alone")
+    training.add_argument("--validate-every", type=int, metavar="STEPS", help="default: an epoch; 0: at the end alone")
     training.add_argument("--checkpoint-minutes", type=float, default=5)
     training.add_argument("--log-every", type=int, default=20, metavar="STEPS")
     training.add_argument("--output", required=True, metavar="RUN", help="folder of the run")
@@ -107,7 +107,7 @@ def main() -> None:
         device=device,
         log_every=arguments.log_every,
         checkpoint_minutes=arguments.checkpoint_minutes,
-        validate_every=arguments.validate_every,
+        validate_every=batches.steps_an_epoch if arguments.validate_every is None else arguments.validate_every,
     )
     torch.manual_seed(arguments.seed)
     source = "none" if arguments.weights else arguments.backbone_weights
