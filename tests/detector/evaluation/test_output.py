@@ -37,3 +37,15 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     for path in (tmp_path / "file/f.json", tmp_path / "folder"):
         with pytest.raises(InputError, match="cannot be written"), whole_file(path) as temporary:
             temporary.write_text("{}")
+
+
+def test_a_link_stays_a_link_and_a_device_a_device(tmp_path):
+    (tmp_path / "real.json").write_text("old")
+    link = tmp_path / "link.json"
+    link.symlink_to(tmp_path / "real.json")
+    with whole_file(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert (tmp_path / "real.json").read_text() == "new"
+    with pytest.raises(InputError, match="cannot be written"), whole_file("/dev/null"):
+        pass
