@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from datasets.errors import InputError
+from datasets.output import whole_file
 from detector.backbone import imagenet_network
 from detector.model import Detector, build_detector
 from detector.settings import Settings
@@ -30,16 +30,14 @@ def save_weights(path: str | Path, model: Detector, provenance: dict[str, Any], 
         provenance: how it came about (command, data, figures), stored beside the settings.
         half: store floating point tensors as float16, half the size.
     """
-    path = Path(path)
     tensors = {
         name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
         for name, value in model.state_dict().items()
     }
     settings = json.dumps({**json.loads(model.settings.to_json()), "provenance": provenance})
-    partial = path.with_name(f".{path.name}.partial")
-    save_file(tensors, partial, metadata={"settings": settings})
-    partial.chmod(0o644)  # safetensors makes it readable by its owner alone
-    os.replace(partial, path)
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata={"settings": settings})
+        temporary.chmod(0o644)  # safetensors makes it readable by its owner alone
 
 
 def read_metadata(path: str | Path) -> tuple[Settings, dict[str, Any]]:

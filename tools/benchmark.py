@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from datasets.errors import InputError
+from datasets.output import whole_file
 from detector.settings import PRESETS
 from tools.command import run
 from tools.report import table, write_block
@@ -65,9 +65,8 @@ def main() -> None:
         print(f"{row[0]:20}" + "".join(f"{cell:>14}" for cell in row[1:]))
     machine = {"device": device_name(device), "torch": torch.__version__, "repeats": arguments.repeats}
     if arguments.json:
-        partial = arguments.json.with_name(f".{arguments.json.name}.partial")
-        partial.write_text(json.dumps(figures | machine, indent=2) + "\n")
-        os.replace(partial, arguments.json)
+        with whole_file(arguments.json) as temporary:
+            temporary.write_text(json.dumps(figures | machine, indent=2) + "\n")
     if arguments.document:
         said = f"{machine['device']}, torch {machine['torch']}, medians of {machine['repeats']}:"
         write_block(

@@ -31,6 +31,7 @@ import numpy as np
 
 from datasets.coco import read_annotations
 from datasets.errors import InputError
+from datasets.output import whole_file
 from datasets.pictures import read_picture
 from datasets.registry import DATASETS, open_dataset
 from datasets.sample import Annotations, PedestrianDataset
@@ -38,7 +39,6 @@ from detector.evaluation import Detections, Result, evaluate, read_detections, w
 from detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
 from detector.evaluation.caltech_results import write_caltech_detections
 from detector.evaluation.coco import coco_ap
-from detector.evaluation.output import whole_file
 from detector.evaluation.plain import check
 from detector.evaluation.protocols import PROTOCOLS
 from tools.command import run

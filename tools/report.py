@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from datasets.errors import InputError
+from datasets.output import whole_file
 
 
 def write_block(document: str | Path, name: str, lines: list[str]) -> None:
@@ -24,9 +24,8 @@ def write_block(document: str | Path, name: str, lines: list[str]) -> None:
         raise InputError(f"{document} lacks the marks {start} and {end}: add them where the figures are to stand")
     before, rest = text.split(start)
     _, after = rest.split(end)
-    partial = document.with_name(f".{document.name}.partial")
-    partial.write_text("\n".join([before + start, *lines, end + after]), encoding="utf-8")
-    os.replace(partial, document)
+    with whole_file(document) as temporary:
+        temporary.write_text("\n".join([before + start, *lines, end + after]), encoding="utf-8")
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:

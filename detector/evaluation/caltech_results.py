@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datasets.errors import InputError
+from datasets.output import whole_file
 from datasets.sample import Annotations
-from detector.evaluation.output import whole_file
 
 if TYPE_CHECKING:
     from detector.evaluation.detections import Detections

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from datasets.errors import InputError
+from datasets.output import whole_file
 from datasets.sample import Annotations
 from detector.evaluation.caltech_results import read_caltech_results
-from detector.evaluation.output import whole_file
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from datasets.errors import InputError
+from datasets.output import whole_file
 from detector.evaluation.miss_rate import Result, SubsetResult
-from detector.evaluation.output import whole_file
 from detector.evaluation.protocols import PROTOCOLS
 
 # As in the benchmarks' own plots.

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 
 from datasets.errors import InputError
+from datasets.output import whole_file
 from datasets.sample import Annotations
 from detector.evaluation.detections import Detections
 from detector.evaluation.matching import DROPPED, FALSE_POSITIVE
 from detector.evaluation.miss_rate import Comparison
-from detector.evaluation.output import whole_file
 from detector.evaluation.protocols import find_protocol
 
 _TILE = 168, 224  # width and height of a crop on the sheet, pixels

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import time
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datasets.batches import to_tensors
+from datasets.output import whole_file
 from datasets.sample import Annotations
 from datasets.synthetic import SyntheticPedestrians
 from detector.evaluation import Detections, evaluate
@@ -109,9 +109,8 @@ def main() -> None:
             if not file.exists() or json.loads(file.read_text())["conditions"] != conditions:
                 model = train_head(detector, VARIANTS[name], train, arguments.steps, seed, f"{name}, seed {seed}")
                 figures = measure(model, val, validation.annotations) | {"conditions": conditions}
-                partial = file.with_suffix(".partial")
-                partial.write_text(json.dumps(figures, indent=2))
-                os.replace(partial, file)
+                with whole_file(file) as temporary:
+                    temporary.write_text(json.dumps(figures, indent=2))
             results[name].append(json.loads(file.read_text()))
 
     lines = report(results, conditions)

@@ -3,7 +3,7 @@
 import pytest
 
 from datasets.errors import InputError
-from detector.evaluation.output import whole_file
+from datasets.output import whole_file
 
 
 def test_the_file_appears_at_the_end_with_its_folders(tmp_path):
