@@ -15,6 +15,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import mobilenet_v2, resnet50
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
+PICTURE = "picture"  # the name of the pictures among the maps
+
 
 def imagenet_network(name: str) -> nn.Module:
     """A torchvision classifier with random weights whose parameters can be loaded from a file of ImageNet weights."""
@@ -58,7 +60,8 @@ class PyramidBackbone(nn.Module):
             pictures: (B, 3, H, W), normalised.
 
         Returns:
-            Maps (B, channels, H / stride, W / stride) named "0", "1" ... from the finest, the last one "pool".
+            Maps (B, channels, H / stride, W / stride) named "0", "1" ... from the finest, the last one "pool"; and
+            the pictures as "picture", since torchvision hands the region heads nothing but what a backbone gives.
         """
         # Depthwise convolutions on a CPU are twice as fast in this layout, and tensor cores want it.
         current = pictures.contiguous(memory_format=torch.channels_last)
@@ -67,7 +70,7 @@ class PyramidBackbone(nn.Module):
             current = stage(current)
             if gives_map:
                 maps[str(len(maps))] = current
-        return self.pyramid(maps)
+        return OrderedDict(self.pyramid(maps), **{PICTURE: pictures})
 
 
 def fold_batch_norm(module: nn.Module) -> None:

@@ -13,6 +13,7 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
 
 from detector.backbone import PyramidBackbone
+from detector.picture_crops import PictureCrops
 from detector.pose_pool import PoseNormalisingPool, build_pool
 from detector.regions import ProposalNetwork, RegionHead, RegionHeads
 from detector.settings import Settings
@@ -151,9 +152,13 @@ def build_detector(settings: Settings, backbone_network: nn.Module | None = None
         settings.priors,
     )
     theta_numbers = pool.theta.priors.numel() if settings.transformers else 0
+    picture_crops = PictureCrops(pool.theta.transformation) if settings.read == "picture" else None
+    crop_numbers = settings.channels * settings.pool_size**2
+    crop_numbers += settings.transformers * picture_crops.width if picture_crops else 0
     heads = RegionHeads(
         pool,
-        RegionHead(settings.channels * settings.pool_size**2, settings.head_width, theta_numbers),
+        RegionHead(crop_numbers, settings.head_width, theta_numbers),
+        picture_crops=picture_crops,
         samples=settings.head_samples,
         score_threshold=settings.score_threshold,
         nms_threshold=settings.nms_threshold,

@@ -4,9 +4,6 @@ A drop-in for `torchvision.ops.MultiScaleRoIAlign`. A coarse glance at each regi
 localisation network; its theta, one for each transformer, says where that transformer reads the region. Each of the
 N transformers reads its own C / N channels, one sample a bin, so that the pool reads less than RoIAlign does
 (Jaderberg et al. 2015, sections 3.1 to 3.3, and 4.3 for transformers in parallel).
-
-Coordinates: an edge at X in the picture lies at X / stride in the map; `grid_sample` with `align_corners=False` then
-agrees with RoIAlign's `aligned=True`.
 """
 
 from __future__ import annotations
@@ -14,16 +11,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, grid_sample
+from torch.nn.functional import avg_pool2d
 from torchvision.ops import MultiScaleRoIAlign
 
+from detector.region_reading import Regions
 from detector.spatial_transformer import BoundedTheta, Transformation, target_points
 
-# As in feature pyramid networks (Lin et al. 2017, section 4.2): a region of 224 pixels is read at stride 16.
-CANONICAL_SIZE = 224
-CANONICAL_LEVEL = 4
+# Cells of its map that a region has a side, at least: 224 pixels are read at stride 16 (Lin et al. 2017, section 4.2).
+CELLS = 14
 
 
 def build_pool(
@@ -116,69 +112,18 @@ class PoseNormalisingPool(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """As `forward`, with theta: crops (R, C, S, S) and theta (R, N, P)."""
         maps = [features[name] for name in self.names]
-        regions = torch.cat(boxes)
-        groups = self._groups(regions, [len(b) for b in boxes])
-        centre, half = (regions[:, :2] + regions[:, 2:]) / 2, (regions[:, 2:] - regions[:, :2]) / 2
-
-        points = centre[:, None] + half[:, None] * self.glance_points  # (R, n n, 2), pixels of the picture
-        glance = self._read([m[:, : self.glance_channels] for m in maps], points[:, None], groups, self.glance_size)
+        regions = Regions.assigned(boxes, self.strides, CELLS)
+        points = regions.points(self.glance_points)
+        side = self.glance_size
+        glance = regions.read([m[:, : self.glance_channels] for m in maps], points, (side, side))
         raw = self.localisation(glance.flatten(1).to(self.localisation[0].weight.dtype))
         self.last_raw = raw.detach()
         theta = self.theta(raw)  # (R, N, P)
 
         warped = self.theta.transformation.warp(theta.flatten(0, 1), self.crop_points)  # (R N, points a crop, 2)
         warped = warped.unflatten(0, (len(regions), self.transformers))
-        points = centre[:, None, None] + half[:, None, None] * warped  # (R, N, points a crop, 2)
-        crops = self._read(maps, points, groups, self.size * self.samples)
+        side = self.size * self.samples
+        crops = regions.read(maps, regions.points(warped), (side, side))
         if self.samples > 1:
             crops = avg_pool2d(crops, self.samples)
         return crops, theta
-
-    def _groups(self, regions: Tensor, counts: list[int]) -> list[tuple[int, int, Tensor]]:
-        """Which regions are read from which level of which picture: (level, picture, indices (k,)), k > 0."""
-        area = (regions[:, 2] - regions[:, 0]) * (regions[:, 3] - regions[:, 1])
-        level = torch.floor(CANONICAL_LEVEL + torch.log2(area.clamp(min=0).sqrt() / CANONICAL_SIZE) + 1e-6)
-        finest = self.strides[0].bit_length() - 1
-        level = (level - finest).clamp(0, len(self.strides) - 1).long()
-        pictures = torch.arange(len(counts), device=regions.device).repeat_interleave(
-            torch.tensor(counts, device=regions.device), output_size=len(regions)
-        )
-        key = level * len(counts) + pictures
-        order = torch.argsort(key, stable=True)
-        sizes = torch.bincount(key, minlength=len(self.strides) * len(counts)).tolist()
-        parts = order.split(sizes)
-        return [(i // len(counts), i % len(counts), part) for i, part in enumerate(parts) if sizes[i]]
-
-    def _read(self, maps: list[Tensor], points: Tensor, groups: list[tuple[int, int, Tensor]], size: int) -> Tensor:
-        """Samples of the maps, all regions of a level and picture in one call.
-
-        Args:
-            maps: (B, C, H, W) a level.
-            points: (R, N, size size, 2), pixels of the picture; channels are split into N groups.
-            groups: of `_groups`.
-            size: samples a side.
-
-        Returns:
-            (R, C, size, size).
-        """
-        regions, transformers = points.shape[:2]
-        crops = maps[0].new_empty(regions, maps[0].shape[1], size, size)
-        parts = []
-        for level, picture, indices in groups:
-            source = maps[level][picture]  # (C, H, W)
-            height, width = source.shape[-2:]
-            side = points.new_tensor([width, height]) * self.strides[level]
-            # One tall grid: `expand` of the map to every region would cost gigabytes in the backward pass.
-            grid = (2 * points[indices] / side - 1).transpose(0, 1).reshape(transformers, -1, size, 2)
-            source = source.unflatten(0, (transformers, -1))  # a view: transformers as batch
-            part = grid_sample(source.to(grid.dtype), grid, padding_mode="border", align_corners=False)
-            part = part.unflatten(2, (-1, size)).permute(2, 0, 1, 3, 4).flatten(1, 2)  # (k, C, size, size), a view
-            if torch.is_grad_enabled():
-                parts.append(part.to(source.dtype))
-            else:
-                crops[indices] = part.to(source.dtype)
-        if not parts:
-            return crops
-        # In the backward pass writing into `crops` would copy all of its gradient once for each group.
-        order = torch.cat([indices for _, _, indices in groups])
-        return torch.cat(parts).index_select(0, torch.argsort(order))

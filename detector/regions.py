@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
 from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import boxes as box_ops
 
+from detector.backbone import PICTURE
+from detector.picture_crops import PictureCrops
 from detector.pose_pool import PoseNormalisingPool
 
 IGNORE_OVERLAP = 0.5
@@ -46,6 +49,12 @@ def people(target: dict[str, Tensor]) -> dict[str, Tensor]:
 class ProposalNetwork(RegionProposalNetwork):
     """torchvision's region proposal network; anchors on ignore regions are not learnt from."""
 
+    def forward(
+        self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        maps = {name: level for name, level in features.items() if name != PICTURE}
+        return super().forward(images, maps, targets)
+
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[dict[str, Tensor]]
     ) -> tuple[list[Tensor], list[Tensor]]:
@@ -69,7 +78,7 @@ class RegionHead(nn.Module):
     box is regressed in the region's frame.
 
     Args:
-        crop_numbers: numbers in a region's crops, C S S.
+        crop_numbers: D, numbers that a region's crops give.
         width: of both layers.
         theta_numbers: numbers of theta a region, N P; 0 without transformers.
     """
@@ -88,13 +97,13 @@ class RegionHead(nn.Module):
     def forward(self, crops: Tensor, theta: Tensor | None) -> tuple[Tensor, Tensor]:
         """
         Args:
-            crops: (R, C, S, S).
+            crops: (R, D).
             theta: (R, N, P), or None without transformers.
 
         Returns:
             Logits (R, 2) of background and person, and box deltas (R, 4) in torchvision's coding.
         """
-        hidden = self.first(crops.flatten(1)).relu()
+        hidden = self.first(crops).relu()
         if theta is not None:
             hidden = torch.cat([hidden, theta.flatten(1).to(hidden.dtype)], dim=1)
         hidden = self.second(hidden).relu()
@@ -107,6 +116,7 @@ class RegionHeads(RoIHeads):
     Args:
         pool: the crops, called as `pool(features, boxes, image_shapes)`.
         head: a `RegionHead`.
+        picture_crops: what is read of the picture itself, given among `features`; None: nothing.
         samples: regions a picture that are learnt from, a quarter of them people.
         score_threshold, nms_threshold, detections: what is kept of a picture's regions.
     """
@@ -116,6 +126,7 @@ class RegionHeads(RoIHeads):
         pool: nn.Module,
         head: RegionHead,
         *,
+        picture_crops: PictureCrops | None = None,
         samples: int,
         score_threshold: float,
         nms_threshold: float,
@@ -134,6 +145,7 @@ class RegionHeads(RoIHeads):
             nms_thresh=nms_threshold,
             detections_per_img=detections,
         )
+        self.picture_crops = picture_crops
         self.return_theta = False
 
     def forward(
@@ -160,9 +172,14 @@ class RegionHeads(RoIHeads):
     def _crop(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> tuple[Tensor, Tensor | None]:
-        if isinstance(self.box_roi_pool, PoseNormalisingPool):
-            return self.box_roi_pool.crop(features, proposals, image_shapes)
-        return self.box_roi_pool(features, proposals, image_shapes), None
+        """What the head judges, (R, D), and theta (R, N, P) or None."""
+        if not isinstance(self.box_roi_pool, PoseNormalisingPool):
+            return self.box_roi_pool(features, proposals, image_shapes).flatten(1), None
+        crops, theta = self.box_roi_pool.crop(features, proposals, image_shapes)
+        if self.picture_crops is None:
+            return crops.flatten(1), theta
+        seen = self.picture_crops(features[PICTURE], proposals, theta)
+        return torch.cat([crops.flatten(1), seen.to(crops.dtype)], dim=1), theta
 
     def select_training_samples(
         self, proposals: list[Tensor], targets: list[dict[str, Tensor]]

@@ -10,6 +10,7 @@ from datasets.errors import InputError
 
 TRANSFORMATIONS = ("attention", "affine", "projective", "thin_plate_spline")
 PRIORS = ("whole", "head", "torso", "legs")
+READS = ("pyramid", "picture")
 BACKBONES = ("mobilenet_v2", "resnet50")
 
 
@@ -36,6 +37,7 @@ class Settings:
     transformers: int = 4  # 0: torchvision's MultiScaleRoIAlign
     transformation: str = "affine"
     priors: tuple[str, ...] = ("whole", "head", "torso", "legs")  # where each transformer starts, in turn
+    read: str = "pyramid"  # or "picture": small crops of the picture itself join those of the pyramid
     bin_samples: int = 1  # of a canonical crop, a side, averaged
     glance_size: int = 5  # samples of the coarse look, a side
     glance_channels: int = 32
@@ -55,6 +57,10 @@ class Settings:
             raise InputError(
                 f"transformation '{self.transformation}' is not known: use one of {', '.join(TRANSFORMATIONS)}"
             )
+        if self.read not in READS:
+            raise InputError(f"read '{self.read}' is not known: use one of {', '.join(READS)}")
+        if self.read == "picture" and self.transformers == 0:
+            raise InputError("without transformers there are no canonical crops of the picture: use read 'pyramid'")
         if self.transformers < 0 or (self.transformers and self.channels % self.transformers):
             raise InputError(
                 f"{self.transformers} transformers do not share {self.channels} channels evenly: "

@@ -39,14 +39,16 @@ def test_folding_keeps_the_function(name: str) -> None:
 @pytest.mark.parametrize(("name", "strides"), [("mobilenet_v2", (8, 16, 32, 64)), ("resnet50", (4, 8, 16, 32, 64))])
 def test_maps_have_the_strides_and_channels_that_are_stated(name: str, strides: tuple[int, ...]) -> None:
     backbone = PyramidBackbone(name, channels=32)
-    maps = list(backbone(torch.randn(1, 3, 128, 192)).values())
+    pictures = torch.randn(1, 3, 128, 192)
+    maps = backbone(pictures)
+    assert maps.pop("picture") is pictures
     assert backbone.strides == strides
-    assert [tuple(m.shape) for m in maps] == [(1, 32, 128 // s, 192 // s) for s in strides]
+    assert [tuple(m.shape) for m in maps.values()] == [(1, 32, 128 // s, 192 // s) for s in strides]
 
 
 def test_stem_and_batch_norm_are_frozen_and_the_rest_learns() -> None:
     backbone = PyramidBackbone("mobilenet_v2", channels=32)
-    sum(m.square().mean() for m in backbone(torch.randn(1, 3, 64, 64)).values()).backward()
+    sum(m.square().sum() for m in backbone(torch.randn(1, 3, 64, 64)).values()).backward()
     learnt = {name for name, parameter in backbone.stages.named_parameters() if parameter.grad is not None}
     # A bias of the backbone is what batch normalisation adds, and that is frozen.
     assert learnt == {

@@ -1,0 +1,102 @@
+"""Reading regions from maps of several strides: all regions of a level and picture in one call of `grid_sample`.
+
+Coordinates: an edge at X in the picture lies at X / stride in the map; `grid_sample` with `align_corners=False` then
+agrees with RoIAlign's `aligned=True`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Regions of B pictures, sorted by the map that each is read from.
+
+    Attributes:
+        centre, half: (R, 2), x and y, pixels of the resized picture.
+        strides: of the maps, finest first.
+        groups: (level, picture, indices (k,)), k > 0.
+    """
+
+    centre: Tensor
+    half: Tensor
+    strides: tuple[int, ...]
+    groups: list[tuple[int, int, Tensor]]
+
+    @classmethod
+    def assigned(cls, boxes: list[Tensor], strides: tuple[int, ...], samples: float) -> Regions:
+        """Each region goes to the coarsest map with at least `samples` cells a side of it, where there is one.
+
+        Args:
+            boxes: for each picture (R_i, 4), x1 y1 x2 y2 in pixels of the resized picture.
+            strides: of the maps, in these pixels, powers of two, finest first.
+            samples: cells; 14 is the rule of feature pyramid networks (Lin et al. 2017, section 4.2), where a region
+                of 224 pixels is read at stride 16.
+        """
+        regions = torch.cat(boxes)
+        counts = [len(b) for b in boxes]
+        area = (regions[:, 2] - regions[:, 0]) * (regions[:, 3] - regions[:, 1])
+        level = torch.floor(torch.log2(area.clamp(min=0).sqrt() / samples) + 1e-6)
+        finest = strides[0].bit_length() - 1
+        level = (level - finest).clamp(0, len(strides) - 1).long()
+        pictures = torch.arange(len(counts), device=regions.device).repeat_interleave(
+            torch.tensor(counts, device=regions.device), output_size=len(regions)
+        )
+        key = level * len(counts) + pictures
+        order = torch.argsort(key, stable=True)
+        sizes = torch.bincount(key, minlength=len(strides) * len(counts)).tolist()
+        parts = order.split(sizes)
+        groups = [(i // len(counts), i % len(counts), part) for i, part in enumerate(parts) if sizes[i]]
+        return cls((regions[:, :2] + regions[:, 2:]) / 2, (regions[:, 2:] - regions[:, :2]) / 2, strides, groups)
+
+    def __len__(self) -> int:
+        return len(self.centre)
+
+    def points(self, xy: Tensor) -> Tensor:
+        """Points given in the frames of the regions, -1 to 1, in pixels of the picture.
+
+        Args:
+            xy: (R, N, points, 2), or anything that broadcasts to it.
+
+        Returns:
+            (R, N, points, 2).
+        """
+        return self.centre[:, None, None] + self.half[:, None, None] * xy
+
+    def read(self, maps: list[Tensor], points: Tensor, size: tuple[int, int]) -> Tensor:
+        """Samples of the maps.
+
+        Args:
+            maps: (B, C, H, W) a level.
+            points: (R, N, H' W', 2), pixels of the picture; channels are split into N groups.
+            size: (H', W') of a crop.
+
+        Returns:
+            (R, C, H', W').
+        """
+        count, transformers = points.shape[:2]
+        crops = maps[0].new_empty(count, maps[0].shape[1], *size)
+        parts = []
+        for level, picture, indices in self.groups:
+            source = maps[level][picture]  # (C, H, W)
+            height, width = source.shape[-2:]
+            side = points.new_tensor([width, height]) * self.strides[level]
+            # One tall grid: `expand` of the map to every region would cost gigabytes in the backward pass.
+            grid = (2 * points[indices] / side - 1).transpose(0, 1).reshape(transformers, -1, size[1], 2)
+            source = source.unflatten(0, (transformers, -1))  # a view: transformers as batch
+            part = grid_sample(source.to(grid.dtype), grid, padding_mode="border", align_corners=False)
+            part = part.unflatten(2, (-1, size[0])).permute(2, 0, 1, 3, 4).flatten(1, 2)  # (k, C, H', W'), a view
+            if torch.is_grad_enabled():
+                parts.append(part.to(source.dtype))
+            else:
+                crops[indices] = part.to(source.dtype)
+        if not parts:
+            return crops
+        # In the backward pass writing into `crops` would copy all of its gradient once for each group.
+        order = torch.cat([indices for _, _, indices in self.groups])
+        return torch.cat(parts).index_select(0, torch.argsort(order))
