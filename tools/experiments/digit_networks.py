@@ -1,0 +1,193 @@
+"""The networks of Jaderberg et al. 2015, appendix A.4, for pictures of digits, their training and their error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from detector.spatial_transformer import (
+    Affine,
+    FullyConnectedLocalisation,
+    ParallelSpatialTransformers,
+    Projective,
+    SeparateLocalisations,
+    ThetaRegression,
+    ThinPlateSpline,
+    Transformation,
+)
+from tools.experiments.digits import SIDE
+from tools.experiments.harness import cosine, fit
+
+# Numbers that a network may learn, its localisation networks among them (appendix A.4: all networks have as many).
+PARAMETERS = 400_000
+
+# Channels of the CNN's first convolution; the second takes the parameters that are left.
+FIRST_CHANNELS = 32
+
+TRANSFORMATIONS: dict[str, type[Transformation]] = {"Aff": Affine, "Proj": Projective, "TPS": ThinPlateSpline}
+
+# AdamW without decay: warm-up, then half a cosine down to 0. The paper's SGD needs a hundred times the steps.
+LEARNING_RATE = 4e-3
+LOCALISATION_RATE = 1.5  # of the learning rate
+WARMUP = 100
+
+# Mean and standard deviation of MNIST's pixels.
+MEAN, DEVIATION = 0.13, 0.31
+
+
+class Standardise(nn.Module):
+    """Pictures in 0..1 to mean 0 and deviation 1; behind a sampler, so that what lies off a picture stays black."""
+
+    def forward(self, U: Tensor) -> Tensor:
+        return (U - MEAN) / DEVIATION
+
+
+class Network(nn.Module):
+    """A classifier with a spatial transformer before it, or none; the classifier computes in bfloat16."""
+
+    def __init__(self, classifier: nn.Module, transformer: nn.Module | None = None) -> None:
+        super().__init__()
+        self.transformer = transformer or nn.Identity()
+        self.classifier = classifier
+
+    def forward(self, U: Tensor) -> Tensor:
+        """Scores (B, classes), float32, of pictures (B, C, H, W) in 0..1."""
+        V = self.transformer(U)
+        with torch.autocast(U.device.type, torch.bfloat16):
+            return self.classifier(V).float()
+
+
+def fully_connected(size: tuple[int, int, int], classes: int, parameters: int) -> nn.Sequential:
+    """Three fully connected layers, the hidden ones of one width, for maps of `size` (C, H, W)."""
+    inputs = size[0] * size[1] * size[2]
+    width = most(lambda n: (inputs + 3) * n + (n + 3) * n + (n + 1) * classes, parameters)
+    layers: list[nn.Module] = [Standardise(), nn.Flatten()]
+    for number in (inputs, width):
+        layers += [nn.Linear(number, width), nn.BatchNorm1d(width), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(width, classes))
+
+
+def convolutional(size: tuple[int, int, int], classes: int, parameters: int) -> nn.Sequential:
+    """Convolution 9 x 9, max pooling, convolution 7 x 7, max pooling, fully connected, for maps of `size` (C, H, W)."""
+    channels, height, width = size
+    first, cells = FIRST_CHANNELS, after(height, 9, 7) * after(width, 9, 7)
+    start = (81 * channels + 3) * first + classes
+    second = most(lambda n: start + (49 * first + 3) * n + cells * n * classes, parameters)
+    layers: list[nn.Module] = [Standardise()]
+    for number, following, kernel in ((channels, first, 9), (first, second, 7)):
+        layers += [nn.Conv2d(number, following, kernel), nn.MaxPool2d(2), nn.BatchNorm2d(following), nn.ReLU()]
+    classifier = nn.Sequential(*layers, nn.Flatten(), nn.Linear(cells * second, classes))
+    return classifier.to(memory_format=torch.channels_last)
+
+
+def after(side: int, *kernels: int) -> int:
+    """Side of a map after convolutions without padding, each of which is followed by pooling by 2."""
+    for kernel in kernels:
+        side = (side - kernel + 1) // 2
+    return side
+
+
+def most(parameters: Callable[[int], int], limit: int) -> int:
+    """The greatest width with no more than `limit` parameters."""
+    width = 1
+    while parameters(width + 1) <= limit:
+        width += 1
+    return width
+
+
+def fully_connected_localisation(size: tuple[int, int, int], transformation: Transformation) -> nn.Sequential:
+    """Localisation of the ST-FCN: three fully connected layers of 32."""
+    return nn.Sequential(Standardise(), FullyConnectedLocalisation(size, transformation))
+
+
+def convolutional_localisation(size: tuple[int, int, int], transformation: Transformation) -> nn.Sequential:
+    """Localisation of the ST-CNN: on the picture halved, two convolutions 5 x 5 of 20, fully connected 20."""
+    channels, height, width = size
+    cells = (after(height // 2, 5) - 4) * (after(width // 2, 5) - 4)
+    layers = [Standardise(), nn.AvgPool2d(2)]
+    layers += [nn.Conv2d(channels, 20, 5), nn.MaxPool2d(2), nn.BatchNorm2d(20), nn.ReLU()]
+    layers += [nn.Conv2d(20, 20, 5), nn.BatchNorm2d(20), nn.ReLU(), nn.Flatten()]
+    layers += [nn.Linear(20 * cells, 20), nn.BatchNorm1d(20), nn.ReLU()]
+    return nn.Sequential(*layers, ThetaRegression(20, transformation))
+
+
+def build(name: str, size: tuple[int, int, int], classes: int) -> Network:
+    """A network by its name in the paper's tables, with `PARAMETERS` parameters or hardly fewer.
+
+    Args:
+        name: "FCN", "CNN", "ST-FCN Aff", "ST-CNN TPS", "2x ST-FCN Proj" ...: the transformers stand side by side at
+            the input, each with a localisation network of its own, and read 28 x 28 from the picture.
+        size: (C, H, W) of the pictures.
+        classes: to tell apart.
+    """
+    count = 2 if name.startswith("2x ") else 1
+    kind, _, family = name.removeprefix("2x ").partition(" ")
+    classifier, localisation = KINDS[kind.removeprefix("ST-")]
+    if not family:
+        return Network(classifier(size, classes, PARAMETERS))
+    transformation = TRANSFORMATIONS[family]()
+    localisations = SeparateLocalisations([localisation(size, transformation) for _ in range(count)])
+    transformer = ParallelSpatialTransformers(localisations, transformation, (SIDE, SIDE), padding="zeros")
+    left = PARAMETERS - parameters(transformer)
+    return Network(classifier((count * size[0], SIDE, SIDE), classes, left), transformer)
+
+
+KINDS = {
+    "FCN": (fully_connected, fully_connected_localisation),
+    "CNN": (convolutional, convolutional_localisation),
+}
+
+
+def parameters(module: nn.Module) -> int:
+    """Numbers that it learns."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def train(
+    network: Network,
+    batch: Callable[[int], tuple[Tensor, Tensor]],
+    steps: int,
+    *,
+    checkpoint: Path,
+    words: str,
+) -> float:
+    """Train a network to its last step, see `harness.fit`.
+
+    Args:
+        network: on its device.
+        batch: of a step, pictures (B, C, H, W) in 0..1 and classes (B,); follows from the step alone.
+        steps: in all.
+        checkpoint: for a training that is stopped.
+        words: beside the progress bar.
+
+    Returns:
+        Seconds of training.
+    """
+    groups = [
+        {"params": list(network.classifier.parameters()), "lr": LEARNING_RATE},
+        {"params": list(network.transformer.parameters()), "lr": LEARNING_RATE * LOCALISATION_RATE},
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0, fused=True)
+
+    def loss(step: int) -> Tensor:
+        pictures, classes = batch(step)
+        return functional.cross_entropy(network(pictures), classes)
+
+    warmup = min(WARMUP, steps // 10)
+    rate = lambda step: cosine(step, steps, warmup)  # noqa: E731
+    return fit(network, loss, optimizer, steps, rate=rate, checkpoint=checkpoint, words=words)
+
+
+@torch.inference_mode()
+def error(network: Network, pictures: Tensor, classes: Tensor) -> float:
+    """Share of pictures (N, C, H, W) that are not given their class (N,), in percent."""
+    network.eval()
+    wrong = sum(
+        (network(some).argmax(1) != true).sum().item()
+        for some, true in zip(pictures.split(500), classes.split(500), strict=True)
+    )
+    return 100 * wrong / len(classes)

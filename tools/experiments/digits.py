@@ -1,0 +1,152 @@
+"""MNIST as tensors, and the distortions of Jaderberg et al. 2015, appendix A.4."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.datasets import MNIST
+
+from datasets.errors import InputError
+from detector.spatial_transformer import (
+    Affine,
+    Projective,
+    ThinPlateSpline,
+    Transformation,
+    sample,
+    sampling_grid,
+)
+
+SIDE = 28  # of an MNIST picture
+WIDE = 42  # of a picture that a digit is placed on
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Pictures (N, 1, 28, 28), uint8, and their digits (N,), int64."""
+
+    pictures: Tensor
+    labels: Tensor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags that say where MNIST lies."""
+    parser.add_argument("--root", type=Path, default=Path("data"), metavar="DIR", help="with MNIST/raw (default data)")
+    parser.add_argument("--download", action="store_true", help="download MNIST to --root first")
+
+
+def load(root: Path, download: bool = False) -> tuple[Digits, Digits]:
+    """The 60 000 digits to train on and the 10 000 to test on.
+
+    Args:
+        root: holds MNIST/raw as torchvision lays it out; archives that are still packed will do.
+        download: to `root`, where it is not there yet.
+
+    Raises:
+        InputError: MNIST is not there, cannot be downloaded or cannot be read.
+    """
+    raw = root / "MNIST" / "raw"
+    names = [Path(address).stem for address, _ in MNIST.resources]
+    try:
+        if download or all((raw / name).exists() for name in names):
+            return read(root, download)
+        if not all((raw / f"{name}.gz").exists() for name in names):
+            raise InputError(f"{raw} does not hold MNIST: name its --root (../shared/data/mnist?) or --download it")
+        # torchvision wants the files unpacked; the folder may not be ours to write to.
+        with TemporaryDirectory() as folder:
+            unpacked = Path(folder) / "MNIST" / "raw"
+            unpacked.mkdir(parents=True)
+            for name in names:
+                (unpacked / name).write_bytes(gzip.decompress((raw / f"{name}.gz").read_bytes()))
+            return read(Path(folder), False)
+    except (RuntimeError, OSError, EOFError, ValueError, AssertionError) as error:
+        raise InputError(f"{raw}: MNIST cannot be read ({error}): name another --root, or --download it") from None
+
+
+def read(root: Path, download: bool) -> tuple[Digits, Digits]:
+    sets = [MNIST(root, train=train, download=download) for train in (True, False)]
+    train, test = (Digits(one.data[:, None], one.targets) for one in sets)
+    return train, test
+
+
+# Distortions: target points of the new picture to source points of the old, so theta is the inverse of what is done
+# to the digit. Each takes pictures (B, 1, 28, 28) in 0..1 and gives (B, 1, H, W), black around. `strength` in 0..1
+# multiplies what is done: the paper's distortion at 1, nothing at 0.
+
+
+def rotated(pictures: Tensor, draw: np.random.Generator, strength: float = 1.0) -> Tensor:
+    """R: turned by up to 90 degrees either way about the middle."""
+    angle = strength * draw.uniform(-np.pi / 2, np.pi / 2, len(pictures))
+    zeros = np.zeros_like(angle)
+    theta = np.stack([np.cos(angle), -np.sin(angle), zeros, np.sin(angle), np.cos(angle), zeros], axis=-1)
+    return warped(pictures, Affine(), theta, SIDE)
+
+
+def placed(pictures: Tensor, draw: np.random.Generator, strength: float = 1.0) -> Tensor:
+    """RTS: turned by up to 45 degrees, 0.7 to 1.2 times the size, its frame anywhere within 42 x 42."""
+    count = len(pictures)
+    angle = strength * draw.uniform(-np.pi / 4, np.pi / 4, count)
+    scale = 1 + strength * (draw.uniform(0.7, 1.2, count) - 1)
+    # The frame of the digit, were it not turned, stays on the picture.
+    x, y = strength * draw.uniform(-1, 1, (2, count)) * (1 - scale * SIDE / WIDE)
+    cosine, sine = np.cos(angle) / scale * WIDE / SIDE, np.sin(angle) / scale * WIDE / SIDE
+    theta = np.stack([cosine, -sine, -cosine * x + sine * y, sine, cosine, -sine * x - cosine * y], axis=-1)
+    return warped(pictures, Affine(), theta, WIDE)
+
+
+def projected(pictures: Tensor, draw: np.random.Generator, strength: float = 1.0) -> Tensor:
+    """P: 0.75 to 1 times the size, then each corner moved by 5 pixels (standard deviation) along x and y.
+
+    Corners that fold the frame over, about one frame in a hundred, are drawn again: nothing could be read there.
+    """
+    count, corners = len(pictures), np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    scale = 1 - strength * draw.uniform(0, 0.25, (count, 1, 1, 1))
+    tries = scale * corners + strength * draw.normal(0, 5 * 2 / SIDE, (count, 8, 4, 2))
+    moved = tries[np.arange(count), convex(tries).argmax(1)]
+    return warped(pictures, Projective(), homography(moved, np.broadcast_to(corners, moved.shape)), SIDE)
+
+
+def elastic(pictures: Tensor, draw: np.random.Generator, strength: float = 1.0) -> Tensor:
+    """E: a spline whose 16 control points are moved by 1.5 pixels (standard deviation) along x and y."""
+    spline = ThinPlateSpline()
+    moves = strength * draw.normal(0, 1.5 * 2 / SIDE, (len(pictures), spline.num_params))
+    theta = spline.identity().numpy() + moves
+    return warped(pictures, spline, theta, SIDE)
+
+
+Distortion = Callable[..., Tensor]
+DISTORTIONS: dict[str, tuple[Distortion, int]] = {
+    "R": (rotated, SIDE),
+    "RTS": (placed, WIDE),
+    "P": (projected, SIDE),
+    "E": (elastic, SIDE),
+}
+
+
+def warped(pictures: Tensor, transformation: Transformation, theta: np.ndarray, side: int) -> Tensor:
+    grid = sampling_grid(transformation, torch.from_numpy(theta).float(), (side, side))
+    return sample(pictures, grid.to(pictures.device), padding="zeros")
+
+
+def convex(corners: np.ndarray) -> np.ndarray:
+    """Whether quadrilaterals (..., 4, 2), clockwise in a picture, are convex and not mirrored: (...) bool."""
+    edges = np.roll(corners, -1, axis=-2) - corners
+    following = np.roll(edges, -1, axis=-2)
+    return (edges[..., 0] * following[..., 1] - edges[..., 1] * following[..., 0] > 0).all(-1)
+
+
+def homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Theta (B, 8) of `Projective` that takes four points (B, 4, 2) to four others (B, 4, 2)."""
+    x, y, u, v = source[..., 0], source[..., 1], target[..., 0], target[..., 1]
+    one, zero = np.ones_like(x), np.zeros_like(x)
+    rows_u = np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=-1)
+    rows_v = np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=-1)
+    system = np.concatenate([rows_u, rows_v], axis=-2)  # (B, 8, 8)
+    return np.linalg.solve(system, np.concatenate([u, v], axis=-1)[..., None])[..., 0]
