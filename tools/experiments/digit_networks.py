@@ -1,13 +1,11 @@
-"""The networks of Jaderberg et al. 2015, appendix A.4, for pictures of digits, their training and their error."""
+"""The networks of Jaderberg et al. 2015, appendix A.4, for pictures of digits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from detector.spatial_transformer import (
     Affine,
@@ -20,7 +18,6 @@ from detector.spatial_transformer import (
     Transformation,
 )
 from tools.experiments.digits import SIDE
-from tools.experiments.harness import cosine, fit
 
 # Numbers that a network may learn, its localisation networks among them (appendix A.4: all networks have as many).
 PARAMETERS = 400_000
@@ -29,11 +26,6 @@ PARAMETERS = 400_000
 FIRST_CHANNELS = 32
 
 TRANSFORMATIONS: dict[str, type[Transformation]] = {"Aff": Affine, "Proj": Projective, "TPS": ThinPlateSpline}
-
-# AdamW without decay: warm-up, then half a cosine down to 0. The paper's SGD needs a hundred times the steps.
-LEARNING_RATE = 4e-3
-LOCALISATION_RATE = 1.5  # of the learning rate
-WARMUP = 100
 
 # Mean and standard deviation of MNIST's pixels.
 MEAN, DEVIATION = 0.13, 0.31
@@ -145,49 +137,3 @@ KINDS = {
 def parameters(module: nn.Module) -> int:
     """Numbers that it learns."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def train(
-    network: Network,
-    batch: Callable[[int], tuple[Tensor, Tensor]],
-    steps: int,
-    *,
-    checkpoint: Path,
-    words: str,
-) -> float:
-    """Train a network to its last step, see `harness.fit`.
-
-    Args:
-        network: on its device.
-        batch: of a step, pictures (B, C, H, W) in 0..1 and classes (B,); follows from the step alone.
-        steps: in all.
-        checkpoint: for a training that is stopped.
-        words: beside the progress bar.
-
-    Returns:
-        Seconds of training.
-    """
-    groups = [
-        {"params": list(network.classifier.parameters()), "lr": LEARNING_RATE},
-        {"params": list(network.transformer.parameters()), "lr": LEARNING_RATE * LOCALISATION_RATE},
-    ]
-    optimizer = torch.optim.AdamW(groups, weight_decay=0, fused=True)
-
-    def loss(step: int) -> Tensor:
-        pictures, classes = batch(step)
-        return functional.cross_entropy(network(pictures), classes)
-
-    warmup = min(WARMUP, steps // 10)
-    rate = lambda step: cosine(step, steps, warmup)  # noqa: E731
-    return fit(network, loss, optimizer, steps, rate=rate, checkpoint=checkpoint, words=words)
-
-
-@torch.inference_mode()
-def error(network: Network, pictures: Tensor, classes: Tensor) -> float:
-    """Share of pictures (N, C, H, W) that are not given their class (N,), in percent."""
-    network.eval()
-    wrong = sum(
-        (network(some).argmax(1) != true).sum().item()
-        for some, true in zip(pictures.split(500), classes.split(500), strict=True)
-    )
-    return 100 * wrong / len(classes)

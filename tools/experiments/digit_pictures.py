@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -42,6 +43,30 @@ def before_and_after(shown: dict[str, tuple[Network, Tensor]], file: Path) -> No
             show(below, V[index, 0])
         label(pair[0, 0], words)
         label(pair[1, 0], "read")
+    finish(figure, file)
+
+
+@torch.inference_mode()
+def channels_and_reads(network: Network, pictures: Tensor, file: Path) -> None:
+    """The two channels of pictures, one in red and one in green, above what each transformer reads from both.
+
+    Args:
+        network: with N transformers in parallel.
+        pictures: (B, 2, H, W) in 0..1.
+        file: PNG to write.
+    """
+    V = network.transformer(pictures).unflatten(1, (-1, 2))  # (B, N, 2, h, w)
+    count, transformers = V.shape[:2]
+    figure, axes = pyplot.subplots(1 + transformers, count, figsize=(count * 0.8, (1 + transformers) * 0.82))
+    for index in range(count):
+        for row, channels in enumerate([pictures[index], *V[index]]):
+            show(axes[row, index], torch.stack([channels[0], channels[1], 0 * channels[0]], dim=-1))
+    for row, words in enumerate(["picture", *[f"transformer {number + 1}" for number in range(transformers)]]):
+        label(axes[row, 0], words)
+    finish(figure, file)
+
+
+def finish(figure: Figure, file: Path) -> None:
     figure.subplots_adjust(left=0.13, right=0.99, bottom=0.01, top=0.99, wspace=0.06, hspace=0.06)
     with whole_file(file) as temporary:
         figure.savefig(temporary, dpi=80)
@@ -58,8 +83,10 @@ def outline(network: Network, theta: Tensor, side: int) -> Tensor:
 
 
 def show(axes: Axes, picture: Tensor) -> None:
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
-    axes.set(xticks=[], yticks=[], xlim=(-0.5, picture.shape[-1] - 0.5), ylim=(picture.shape[-2] - 0.5, -0.5))
+    """A picture (H, W), or (H, W, 3), in 0..1; lines beyond it are cut."""
+    height, width = picture.shape[:2]
+    axes.imshow(picture.clamp(0, 1), cmap="gray", vmin=0, vmax=1)
+    axes.set(xticks=[], yticks=[], xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
 
 
 def label(axes: Axes, words: str) -> None:

@@ -27,6 +27,9 @@ from detector.spatial_transformer import (
 SIDE = 28  # of an MNIST picture
 WIDE = 42  # of a picture that a digit is placed on
 
+# Of the test sets.
+TEST_SEED = 2015
+
 
 @dataclass(frozen=True)
 class Digits:
@@ -121,15 +124,6 @@ def elastic(pictures: Tensor, draw: np.random.Generator, strength: float = 1.0) 
     return warped(pictures, spline, theta, SIDE)
 
 
-Distortion = Callable[..., Tensor]
-DISTORTIONS: dict[str, tuple[Distortion, int]] = {
-    "R": (rotated, SIDE),
-    "RTS": (placed, WIDE),
-    "P": (projected, SIDE),
-    "E": (elastic, SIDE),
-}
-
-
 def warped(pictures: Tensor, transformation: Transformation, theta: np.ndarray, side: int) -> Tensor:
     grid = sampling_grid(transformation, torch.from_numpy(theta).float(), (side, side))
     return sample(pictures, grid.to(pictures.device), padding="zeros")
@@ -150,3 +144,50 @@ def homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     rows_v = np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=-1)
     system = np.concatenate([rows_u, rows_v], axis=-2)  # (B, 8, 8)
     return np.linalg.solve(system, np.concatenate([u, v], axis=-1)[..., None])[..., 0]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Pictures with a digit in each channel, distorted on its own; the class is the sum of the digits.
+
+    Attributes:
+        distort: from pictures (B, 1, 28, 28) in 0..1, a generator and the strength to (B, 1, side, side).
+        side: of the pictures.
+        count: digits a picture.
+    """
+
+    distort: Callable[[Tensor, np.random.Generator, float], Tensor]
+    side: int = SIDE
+    count: int = 1
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        return self.count, self.side, self.side
+
+    @property
+    def classes(self) -> int:
+        return 9 * self.count + 1
+
+    def make(
+        self, digits: Digits, chosen: Tensor, draw: np.random.Generator, strength: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Pictures (B, count, side, side) in 0..1 and classes (B,) of the digits with numbers `chosen` (B, count)."""
+        channels = [self.distort(digits.pictures[numbers] / 255, draw, strength) for numbers in chosen.T]
+        return torch.cat(channels, dim=1), digits.labels[chosen].sum(1)
+
+    def batch(self, digits: Digits, count: int, seed: int, step: int, strength: float) -> tuple[Tensor, Tensor]:
+        """Pictures and classes that follow from seed and step alone."""
+        draw = np.random.default_rng([seed, step])
+        chosen = torch.from_numpy(draw.integers(0, len(digits.labels), (count, self.count)))
+        return self.make(digits, chosen, draw, strength)
+
+    def test(self, digits: Digits) -> tuple[Tensor, Tensor]:
+        """As many pictures as there are digits, each digit once in every channel; always the same."""
+        draw = np.random.default_rng(TEST_SEED)
+        numbers = np.arange(len(digits.labels))
+        chosen = np.stack([numbers, *[draw.permutation(numbers) for _ in range(self.count - 1)]], axis=1)
+        return self.make(digits, torch.from_numpy(chosen), draw)
+
+
+DISTORTIONS = {"R": Task(rotated), "RTS": Task(placed, WIDE), "P": Task(projected), "E": Task(elastic)}
+ADDITION = Task(placed, WIDE, count=2)

@@ -15,31 +15,21 @@ columns can be shared between processes (one thread each: OMP_NUM_THREADS=1); th
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from datasets.output import whole_file
 from tools.command import run
 from tools.experiments import digits, harness
-from tools.experiments.digit_networks import build, error, parameters, train
 from tools.experiments.digit_pictures import before_and_after, turning
-from tools.experiments.digits import DISTORTIONS, Digits
+from tools.experiments.digit_trainings import BATCH, Training, minutes, spread
+from tools.experiments.digits import DISTORTIONS, TEST_SEED, Digits
 from tools.report import table, write_block
 
-BATCH = 64
-STEPS = 2000
-# A step of the fully connected networks takes a tenth of the time.
-FCN_STEPS = 3
-
-# The share of a training in which the distortions grow from nothing to the paper's. From the full distortion on, the
-# classifier learns to do without the transformer before that has learnt to undo anything: in so few steps it stays
-# at a shear, whereas it follows distortions that grow.
-GROWTH = 0.25
+STEPS = 2500
+# Times as many steps for the fully connected networks: each takes a fifth of the time.
+FCN_STEPS = 2
 
 # Test error in percent, table 1 of the paper; columns in the order of `DISTORTIONS`.
 PAPER = {
@@ -53,11 +43,13 @@ PAPER = {
     "ST-CNN TPS": (0.7, 0.5, 0.8, 1.1),
 }
 
-# Whose weights are kept, for the pictures.
+# Whose weights are kept, of seed 0, for the pictures.
 SHOWN = {"R": "ST-CNN Aff", "RTS": "ST-CNN Aff", "P": "ST-CNN Proj", "E": "ST-CNN TPS"}
-
-# Of the distortions of the test set; those of a training are seeded with its seed and the step.
-TEST_SEED = 2015
+SHEET, TURNING = "distorted_mnist.png", "turning_digits.gif"
+PICTURES = {
+    SHEET: "Distorted digits, and what the transformer of each network reads from them",
+    TURNING: "Digits that turn, and what the transformer reads from them",
+}
 
 
 def main() -> None:
@@ -72,20 +64,23 @@ def main() -> None:
         arguments.steps, arguments.seeds = min(arguments.steps, 40), 1
         arguments.output /= "quick"
 
-    sets = digits.load(arguments.root, arguments.download)
+    train, test = digits.load(arguments.root, arguments.download)
+    if arguments.quick:
+        test = Digits(test.pictures[:1000], test.labels[:1000])
     arguments.output.mkdir(parents=True, exist_ok=True)
     if not arguments.collect:
-        distorted = {column: on_device(test_set(column, sets[1]), arguments.device) for column in arguments.columns}
+        tests = {column: DISTORTIONS[column].test(test) for column in arguments.columns}
         # Seeds outside: a run that is cut short has compared all networks.
         for seed in range(arguments.seeds):
             for column in arguments.columns:
                 for name in arguments.networks:
-                    result(arguments, column, name, seed, sets[0], distorted[column])
+                    keep_weights = seed == 0 and name == SHOWN[column]
+                    training(arguments, column, name, seed).run(train, tests[column], arguments.device, keep_weights)
 
     results = collected(arguments)
     lines = report(results, arguments)
     if arguments.document:
-        lines += pictures(arguments, sets[1])
+        lines += pictures(arguments, test)
         write_block(arguments.document, "distorted_mnist", lines)
     if arguments.figures:
         errors = {c: {n: [r["error"] for r in runs] for n, runs in nets.items()} for c, nets in results.items()}
@@ -93,59 +88,18 @@ def main() -> None:
     print("\n".join(lines))
 
 
-def test_set(column: str, test: Digits) -> tuple[Tensor, Tensor]:
-    """All pictures of the test set (N, 1, H, W), distorted, always alike, and their digits (N,)."""
-    distort, _ = DISTORTIONS[column]
-    return distort(test.pictures / 255, np.random.default_rng(TEST_SEED)), test.labels
-
-
-def on_device(tensors: tuple[Tensor, Tensor], device: str) -> tuple[Tensor, Tensor]:
-    return tensors[0].to(device), tensors[1].to(device)
-
-
-def kept_file(output: Path, column: str, name: str, seed: int, ending: str = "json") -> Path:
-    return output / f"{column}-{name.replace(' ', '-')}-{seed}.{ending}"
-
-
-def conditions(arguments: argparse.Namespace, name: str) -> dict[str, int]:
-    return {"steps": arguments.steps * (FCN_STEPS if "FCN" in name else 1), "batch": BATCH}
-
-
-def result(
-    arguments: argparse.Namespace, column: str, name: str, seed: int, digits: Digits, test: tuple[Tensor, Tensor]
-) -> dict[str, Any]:
-    """Test error in percent, parameters and seconds of one training."""
-    settings = conditions(arguments, name)
-    distort, side = DISTORTIONS[column]
-
-    def batch(step: int) -> tuple[Tensor, Tensor]:
-        draw = np.random.default_rng([seed, step])
-        chosen = torch.from_numpy(draw.integers(0, len(digits.labels), BATCH))
-        strength = min(1.0, step / (GROWTH * settings["steps"]))
-        made = distort(digits.pictures[chosen] / 255, draw, strength)
-        return on_device((made, digits.labels[chosen]), arguments.device)
-
-    def work() -> dict[str, Any]:
-        torch.manual_seed(seed)
-        network = build(name, (1, side, side), 10).to(arguments.device)
-        checkpoint = kept_file(arguments.output, column, name, seed, "checkpoint.pt")
-        seconds = train(network, batch, settings["steps"], checkpoint=checkpoint, words=f"{column} {name} {seed}")
-        if name == SHOWN[column] and seed == 0:
-            with whole_file(kept_file(arguments.output, column, name, seed, "pt")) as temporary:
-                torch.save(network.state_dict(), temporary)
-        return {"error": error(network, *test), "parameters": parameters(network), "seconds": seconds}
-
-    return harness.kept(kept_file(arguments.output, column, name, seed), settings, work)
+def training(arguments: argparse.Namespace, column: str, name: str, seed: int) -> Training:
+    steps = arguments.steps * (FCN_STEPS if "FCN" in name else 1)
+    return Training(DISTORTIONS[column], name, seed, steps, arguments.output, prefix=column)
 
 
 def collected(arguments: argparse.Namespace) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Everything that is kept under the conditions of these arguments: column, network, one a seed."""
+    """Everything that is kept for these steps: by column and network, one result a seed."""
     results: dict[str, dict[str, list[dict[str, Any]]]] = {column: {} for column in DISTORTIONS}
     for column in DISTORTIONS:
         for name in PAPER:
-            files = [kept_file(arguments.output, column, name, seed) for seed in range(arguments.seeds)]
-            runs = [json.loads(file.read_text()) for file in files if file.exists()]
-            results[column][name] = [r for r in runs if r["conditions"] == conditions(arguments, name)]
+            runs = [training(arguments, column, name, seed).result() for seed in range(arguments.seeds)]
+            results[column][name] = [result for result in runs if result is not None]
     return results
 
 
@@ -169,37 +123,22 @@ def report(results: dict[str, dict[str, list[dict[str, Any]]]], arguments: argpa
     return [*said, "", *table([*head, "minutes"], rows)]
 
 
-def spread(values: list[float]) -> str:
-    """Mean of the seeds, smallest to largest."""
-    if not values:
-        return "not run"
-    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
-def minutes(runs: list[dict[str, Any]]) -> str:
-    return f"{np.mean([r['seconds'] for r in runs]) / 60:.1f}" if runs else "not run"
-
-
 def pictures(arguments: argparse.Namespace, test: Digits) -> list[str]:
     """Draws what the kept networks read, beside the document; the lines that show it."""
     folder = arguments.document.parent / "pictures"
-    first = torch.stack([(test.labels == digit).nonzero()[3, 0] for digit in range(10)])
+    chosen = torch.stack([(test.labels == digit).nonzero()[3] for digit in range(10)])
     shown = {}
     for column, name in SHOWN.items():
-        weights = kept_file(arguments.output, column, name, 0, "pt")
-        if weights.exists():
-            distort, side = DISTORTIONS[column]
-            network = build(name, (1, side, side), 10)
-            network.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
-            draw = np.random.default_rng(TEST_SEED)
-            shown[f"{column}\n{name}"] = (network.eval(), distort(test.pictures[first] / 255, draw))
+        network = training(arguments, column, name, 0).network()
+        if network is not None:
+            made, _ = DISTORTIONS[column].make(test, chosen, np.random.default_rng(TEST_SEED))
+            shown[f"{column}\n{name}"] = (network, made)
             if column == "R":
-                turning(network, test.pictures[first] / 255, folder / "turning_digits.gif")
+                turning(network, test.pictures[chosen[:, 0]] / 255, folder / TURNING)
     if not shown:
         return []
-    before_and_after(shown, folder / "distorted_mnist.png")
-    names = ["distorted_mnist.png", "turning_digits.gif"]
-    return ["", *[f"![{name}](pictures/{name})" for name in names if (folder / name).exists()]]
+    before_and_after(shown, folder / SHEET)
+    return ["", *[f"![{words}](pictures/{name})" for name, words in PICTURES.items() if (folder / name).exists()]]
 
 
 if __name__ == "__main__":

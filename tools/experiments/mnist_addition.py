@@ -1,0 +1,117 @@
+"""MNIST addition (Jaderberg et al. 2015, appendix A.1): one spatial transformer against two in parallel.
+
+    python tools/experiments/mnist_addition.py --root ../shared/data/mnist
+    python tools/experiments/mnist_addition.py --root ../shared/data/mnist --collect \\
+        --document docs/experiments.md --figures docs/experiments.json
+    python tools/experiments/mnist_addition.py --download --output runs/quick --quick
+
+Two digits, each turned, scaled and placed on its own, stand in the two channels of a picture of 42 x 42; the class is
+their sum. One transformer can bring only one of them into a canonical pose, two can bring both. The pictures are made
+anew for every step, the same for all networks of a seed. Every training that is done is kept in --output and one that
+was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+import torch
+
+from tools.command import run
+from tools.experiments import digits, harness
+from tools.experiments.digit_pictures import channels_and_reads
+from tools.experiments.digit_trainings import BATCH, Training, minutes, spread
+from tools.experiments.digits import ADDITION, TEST_SEED, Digits
+from tools.report import table, write_block
+
+STEPS = 2500
+# Times as many steps for the fully connected networks: each takes a fifth of the time.
+FCN_STEPS = 3
+
+# Test error in percent, table 4 of the paper.
+PAPER = {
+    "FCN": 47.7,
+    "CNN": 14.7,
+    "ST-FCN Aff": 22.6,
+    "2x ST-FCN Aff": 9.0,
+    "2x ST-FCN Proj": 5.9,
+    "2x ST-FCN TPS": 5.8,
+}
+
+# Whose weights are kept, of seed 0, for the picture.
+SHOWN = "2x ST-FCN Aff"
+SHEET = "mnist_addition.png"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    harness.add_arguments(parser, steps=STEPS, output="runs/mnist_addition")
+    digits.add_arguments(parser)
+    parser.add_argument("--networks", nargs="+", choices=PAPER, default=list(PAPER), metavar="NAME")
+    parser.add_argument("--collect", action="store_true", help="train nothing, write what is kept")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.steps, arguments.seeds = min(arguments.steps, 40), 1
+        arguments.output /= "quick"
+
+    train, test = digits.load(arguments.root, arguments.download)
+    if arguments.quick:
+        test = Digits(test.pictures[:1000], test.labels[:1000])
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    if not arguments.collect:
+        pictures = ADDITION.test(test)
+        # Seeds outside: a run that is cut short has compared all networks.
+        for seed in range(arguments.seeds):
+            for name in arguments.networks:
+                keep_weights = seed == 0 and name == SHOWN
+                training(arguments, name, seed).run(train, pictures, arguments.device, keep_weights)
+
+    results = collected(arguments)
+    lines = report(results, arguments)
+    if arguments.document:
+        lines += picture(arguments, test)
+        write_block(arguments.document, "mnist_addition", lines)
+    if arguments.figures:
+        errors = {name: [result["error"] for result in runs] for name, runs in results.items()}
+        harness.write_figures(arguments.figures, "mnist_addition", errors)
+    print("\n".join(lines))
+
+
+def training(arguments: argparse.Namespace, name: str, seed: int) -> Training:
+    steps = arguments.steps * (FCN_STEPS if "FCN" in name else 1)
+    return Training(ADDITION, name, seed, steps, arguments.output, prefix="addition")
+
+
+def collected(arguments: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
+    """Everything that is kept for these steps: by network, one result a seed."""
+    runs = {name: [training(arguments, name, seed).result() for seed in range(arguments.seeds)] for name in PAPER}
+    return {name: [result for result in results if result is not None] for name, results in runs.items()}
+
+
+def report(results: dict[str, list[dict[str, Any]]], arguments: argparse.Namespace) -> list[str]:
+    """The table: the paper's error, then ours."""
+    rows = [
+        [name, str(PAPER[name]), spread([result["error"] for result in runs]), minutes(runs)]
+        for name, runs in results.items()
+    ]
+    steps = f"{arguments.steps} steps ({FCN_STEPS * arguments.steps} for FCN and ST-FCN) of {BATCH} pictures"
+    said = f"Test error in percent: mean of {arguments.seeds} seeds (smallest to largest); {steps}."
+    return [said, "", *table(["network", "paper", "here", "minutes of a training"], rows)]
+
+
+def picture(arguments: argparse.Namespace, test: Digits) -> list[str]:
+    """Draws what the two transformers read, beside the document; the lines that show it."""
+    network = training(arguments, SHOWN, 0).network()
+    if network is None:
+        return []
+    firsts = torch.stack([(test.labels == digit).nonzero()[3, 0] for digit in range(10)])
+    chosen = torch.stack([firsts, firsts.roll(4)], dim=1)
+    made, _ = ADDITION.make(test, chosen, np.random.default_rng(TEST_SEED))
+    channels_and_reads(network, made, arguments.document.parent / "pictures" / SHEET)
+    return ["", f"![The two channels, and what each of two transformers reads from them](pictures/{SHEET})"]
+
+
+if __name__ == "__main__":
+    run(main)
