@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from detector.spatial_transformer import (
     Affine,
-    FullyConnectedLocalisation,
     ParallelSpatialTransformers,
     Projective,
     SeparateLocalisations,
@@ -93,7 +92,10 @@ def most(parameters: Callable[[int], int], limit: int) -> int:
 
 def fully_connected_localisation(size: tuple[int, int, int], transformation: Transformation) -> nn.Sequential:
     """Localisation of the ST-FCN: three fully connected layers of 32."""
-    return nn.Sequential(Standardise(), FullyConnectedLocalisation(size, transformation))
+    layers: list[nn.Module] = [Standardise(), nn.Flatten()]
+    for number in (size[0] * size[1] * size[2], 32, 32):
+        layers += [nn.Linear(number, 32), nn.BatchNorm1d(32), nn.ReLU()]
+    return nn.Sequential(*layers, ThetaRegression(32, transformation))
 
 
 def convolutional_localisation(size: tuple[int, int, int], transformation: Transformation) -> nn.Sequential:
