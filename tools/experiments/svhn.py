@@ -56,6 +56,8 @@ from tools.report import table, write_block
 PAPER = {"CNN": (4.0, 5.6), "ST single": (3.7, 3.9), "ST multi": (3.6, 3.9)}
 # Seed of the composed numbers of each split; trainings have seeds of their own.
 SPLITS = {"train": 0, "test": 1}
+# The most that a quick run does.
+QUICK = {"steps": 20, "seeds": 1, "batch": 16, "width": 0.125, "train_pictures": 200, "test_pictures": 64}
 # Numbers in the picture, and the colour of what each network's first transformer reads.
 SHOWN = 9
 OUTLINES = {"ST single": (230, 60, 30), "ST multi": (30, 90, 230)}
@@ -96,8 +98,8 @@ def main() -> None:
     arguments = parser.parse_args()
     rounds, timed_width = 9, 1.0
     if arguments.quick:
-        arguments.steps, arguments.seeds, arguments.batch, arguments.width = 20, 1, 16, 0.125
-        arguments.train_pictures, arguments.test_pictures = 200, 64
+        for name, most in QUICK.items():
+            setattr(arguments, name, min(most, getattr(arguments, name)))
         rounds, timed_width = 1, arguments.width
     if arguments.size % 16 or arguments.size < 32:
         parser.error("--size: a multiple of 16 from 32 on, since the sides are halved four times")
@@ -152,6 +154,8 @@ def compose_data(arguments: argparse.Namespace) -> None:
 
     @functools.cache
     def handwriting() -> dict[str, digits.Digits]:
+        if not (arguments.mnist / "MNIST" / "raw").is_dir():
+            raise InputError(f"{arguments.mnist} does not hold MNIST/raw: name the folder that does with --mnist")
         return dict(zip(SPLITS, digits.load(arguments.mnist), strict=True))
 
     for split, seed in SPLITS.items():

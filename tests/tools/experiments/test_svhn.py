@@ -1,0 +1,194 @@
+"""The house number experiment: networks as in the paper, measures by hand, both kinds of data from end to end."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from datasets.errors import InputError
+from detector.spatial_transformer import SpatialTransformer
+from tools.experiments import svhn
+from tools.experiments.house_numbers import HouseNumber, write_annotations
+from tools.experiments.number_networks import NETWORKS, build, build_optimizer, sequence_loss, sequence_wrong
+
+
+def kinds(model: nn.Sequential) -> list[str]:
+    names = {SpatialTransformer: "transformer", nn.Conv2d: "convolution", nn.MaxPool2d: "pooling"}
+    return [names[type(layer)] for layer in model if type(layer) in names]
+
+
+def test_the_networks_are_those_of_the_appendix() -> None:
+    with torch.device("meta"):
+        models = {name: build(name, 64) for name in NETWORKS}
+    convolutions = [layer for layer in models["CNN"] if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == [48, 64, 128, 160, 192, 192, 192, 192]
+    assert {layer.kernel_size for layer in convolutions} == {(5, 5)}
+    linear = [layer for layer in models["CNN"] if isinstance(layer, nn.Linear)]
+    assert [layer.in_features for layer in linear] == [192 * 4 * 4, 3072, 3072, 3072]
+    single, multi = kinds(models["ST single"]), kinds(models["ST multi"])
+    assert single == ["transformer", *kinds(models["CNN"])]
+    before = ["transformer", "convolution"]
+    assert multi[:10] == [*before, "pooling", *before, *before, "pooling", *before]
+    assert "transformer" not in multi[10:]
+    localisation = [
+        type(m) for m in models["ST single"][0].localisation.modules() if isinstance(m, nn.Conv2d | nn.Linear)
+    ]
+    assert localisation == [nn.Conv2d, nn.Conv2d, nn.Linear, nn.Linear, nn.Linear]  # the last regresses theta
+
+
+@pytest.mark.parametrize("name", NETWORKS[1:])
+def test_untrained_transformers_change_nothing(name: str) -> None:
+    torch.manual_seed(0)
+    model = build(name, 32, 0.1).eval()
+    plain = nn.Sequential(*[layer for layer in model if not isinstance(layer, SpatialTransformer)])
+    pictures = torch.randn(3, 3, 32, 32)
+    scores = model(pictures)
+    assert scores.shape == (3, 5, 11)
+    torch.testing.assert_close(scores, plain(pictures), atol=1e-4, rtol=1e-3)
+
+
+def test_localisation_networks_learn_at_a_tenth_of_the_rate() -> None:
+    model = build("ST multi", 32, 0.1)
+    rates = {id(p): group["lr"] for group in build_optimizer(model, 0.5).param_groups for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        assert rates.pop(id(parameter)) == pytest.approx(0.05 if "localisation" in name else 0.5)
+    assert not rates
+
+
+def test_the_loss_is_minus_the_log_probability_of_the_number() -> None:
+    scores = torch.randn(2, 5, 11, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([[1, 2, 10, 10, 10], [7, 10, 10, 10, 10]])
+    numbers = [
+        -np.log(np.prod([np.exp(s[c].item()) / np.exp(s.numpy()).sum() for s, c in zip(places, classes, strict=True)]))
+        for places, classes in zip(scores, labels, strict=True)
+    ]
+    assert sequence_loss(scores, labels).item() == pytest.approx(np.mean(numbers), rel=1e-5)
+
+
+def certain(classes: list[list[int]]) -> Tensor:
+    return nn.functional.one_hot(torch.tensor(classes), 11).float()
+
+
+def test_a_number_is_wrong_where_any_place_is() -> None:
+    labels = torch.tensor([[1, 2, 10, 10, 10]] * 4)
+    read = [[1, 2, 10, 10, 10], [1, 3, 10, 10, 10], [1, 2, 0, 10, 10], [1, 10, 10, 10, 10]]
+    assert sequence_wrong(certain(read), labels).tolist() == [False, True, True, True]
+
+
+class Reader(nn.Module):
+    """Reads the number (B, 5) from brightness: sees 1 where a picture's left half is darker than its right."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        ones = pictures[..., :16].mean((1, 2, 3)) < pictures[..., 16:].mean((1, 2, 3))
+        return certain([[int(one), 10, 10, 10, 10] for one in ones])
+
+
+def test_the_error_is_percent_of_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = np.zeros((10, 32, 32, 3), np.uint8)
+    pictures[:4, :, 16:] = 200  # four ones
+    labels = torch.tensor([[1, 10, 10, 10, 10]] * 7 + [[0, 10, 10, 10, 10]] * 3)
+    arguments = svhn.argparse.Namespace(device="cpu", precision="float32")
+    assert svhn.measure(Reader(), svhn.Crops(pictures, labels, 0), arguments) == pytest.approx(30)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, folder: Path, *flags: str) -> None:
+    small = [
+        "--quick",
+        "--size=32",
+        "--width=0.1",
+        "--steps=2",
+        "--batch=4",
+        "--train-pictures=12",
+        "--test-pictures=6",
+    ]
+    paths = ["--output", folder / "runs", "--document", folder / "d.md", "--figures", folder / "f.json"]
+    monkeypatch.setattr(sys, "argv", ["svhn.py", *small, *map(str, paths), *flags])
+    svhn.main()
+
+
+@pytest.fixture
+def mnist(tmp_path: Path) -> Path:
+    """MNIST's files with twenty bars in each set."""
+    raw = tmp_path / "mnist" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    pictures = np.zeros((20, 28, 28), np.uint8)
+    pictures[:, 4:24, 10:16] = 255
+    for split in ("train", "t10k"):
+        images = struct.pack(">4i", 0x803, 20, 28, 28) + pictures.tobytes()
+        (raw / f"{split}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images))
+        labels = struct.pack(">2i", 0x801, 20) + bytes(range(10)) * 2
+        (raw / f"{split}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
+    return tmp_path / "mnist"
+
+
+def test_composed_numbers_from_end_to_end_and_a_second_run_trains_nothing(
+    tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d.md").write_text("before\n<!-- svhn -->\n<!-- /svhn -->\nafter\n")
+    run(monkeypatch, tmp_path, "--made", str(tmp_path / "made"), "--mnist", str(mnist))
+    figures = json.loads((tmp_path / "f.json").read_text())["svhn"]
+    assert figures["data"] == "made"
+    assert figures["size"] == 32
+    assert set(figures) == {"size", "data", *NETWORKS, "step_ratio", "inference_ratio"}
+    assert all(len(figures[name]) == 1 and 0 <= figures[name][0] <= 100 for name in NETWORKS)
+    assert all(set(figures[ratio]) == set(NETWORKS[1:]) for ratio in ("step_ratio", "inference_ratio"))
+    document = (tmp_path / "d.md").read_text()
+    assert document.startswith("before\n<!-- svhn -->\n")
+    assert all(f"| {name} |" in document for name in NETWORKS)
+    picture = cv2.imread(str(tmp_path / "pictures" / "svhn.png"))
+    assert picture.shape[0] == 3 * (2 * 32 + 4)  # crops, single, multi
+    assert "pictures/svhn.png" in document
+
+    def no_training(*_: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(svhn, "train_and_measure", no_training)
+    monkeypatch.setattr(svhn, "compose_split", no_training)
+    monkeypatch.setattr(svhn, "read_splits", no_training)
+    (tmp_path / "f.json").unlink()
+    run(monkeypatch, tmp_path, "--made", str(tmp_path / "made"), "--mnist", str(mnist))
+    assert json.loads((tmp_path / "f.json").read_text())["svhn"] == figures
+
+
+def test_svhn_as_distributed_from_end_to_end_with_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("extra", 5), ("test", 6)):
+        numbers = []
+        for index in range(count):
+            digits = tuple(map(int, rng.integers(0, 10, index + 1)))  # some of six and more
+            boxes = np.array([[5.0 + 4 * i, 5, 4, 10] for i in range(len(digits))])
+            numbers.append(HouseNumber(f"{index + 1}.png", boxes, digits))
+        write_annotations(tmp_path / "svhn" / split / "digitStruct.mat", numbers)
+        for number in numbers:
+            picture = rng.integers(0, 256, (30, 50, 3), np.uint8)
+            cv2.imwrite(str(tmp_path / "svhn" / split / number.name), picture)
+    (tmp_path / "d.md").write_text("<!-- svhn -->\n<!-- /svhn -->\n")
+    run(monkeypatch, tmp_path, "--root", str(tmp_path / "svhn"))
+    assert json.loads((tmp_path / "f.json").read_text())["svhn"]["data"] == "svhn"
+    document = (tmp_path / "d.md").read_text()
+    assert "of 10 others" in document  # 5 of train and 5 of extra
+    assert "4 numbers of no or more than 5 digits are left out" in document
+
+
+def test_a_folder_of_other_house_numbers_is_not_written_over(
+    tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_annotations(tmp_path / "made" / "train" / "digitStruct.mat", [])
+    with pytest.raises(InputError, match="not composed here: pass it as --root"):
+        run(monkeypatch, tmp_path, "--made", str(tmp_path / "made"), "--mnist", str(mnist))
+
+
+def test_folders_without_data_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"nowhere/train/digitStruct\.mat is missing: unpack"):
+        run(monkeypatch, tmp_path, "--root", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="--mnist"):
+        run(monkeypatch, tmp_path, "--made", str(tmp_path / "made"), "--mnist", str(tmp_path / "nowhere"))
