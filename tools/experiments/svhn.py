@@ -3,7 +3,7 @@
     python tools/experiments/svhn.py --root SVHN --device cuda --steps 400000 --output runs/svhn-64
     python tools/experiments/svhn.py --root SVHN --device cuda --steps 400000 --output runs/svhn-128 --size 128
     python tools/experiments/svhn.py --made runs/house_numbers --mnist ../shared/data/mnist --width 0.2 --batch 32
-    python tools/experiments/svhn.py --made runs/house_numbers --mnist ../shared/data/mnist --quick --output runs/quick
+    python tools/experiments/svhn.py --made runs/quick/made --mnist ../shared/data/mnist --quick --output runs/quick
 
 --root is a folder with train/, test/ and, where it is there, extra/ of the Street View House Numbers, "format 1: full
 numbers" (http://ufldl.stanford.edu/housenumbers: train.tar.gz, test.tar.gz, extra.tar.gz, unpacked). Where they cannot
