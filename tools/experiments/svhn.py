@@ -221,8 +221,8 @@ def result_file(output: Path, name: str, seed: int) -> Path:
 def times(arguments: argparse.Namespace, width: float, rounds: int) -> dict[str, Any]:
     """How long a training step and an inference take, each network's against the CNN's.
 
-    In float32, as the paper's. The three take turns, so that what else the machine does meets all of them alike; medians
-    of `rounds` rounds.
+    In float32, as the paper's. The three take turns, so that what else the machine does meets all of them; medians of
+    `rounds` rounds.
     """
     device = torch.device(arguments.device)
     count = 16 if device.type == "cpu" else 128
