@@ -1,19 +1,22 @@
-"""Time what Upright does against what it replaces: ratios in one run, interleaved, medians.
+"""Measure what Upright does against what it replaces: time (ratios in one run, interleaved, medians) and memory.
 
     python tools/benchmark.py head
     python tools/benchmark.py head --json head.json --repeats 50
     python tools/benchmark.py head --device cuda
+    python tools/benchmark.py memory
 
 `crop_*`: all canonical crops of 1000 proposals, glance and localisation included, over torchvision's MultiScaleRoIAlign
 (sampling ratio 2, 256 channels, 7 x 7, four levels, picture of side 800). `detector_*`: the light preset with its
 transformers over the same preset without. Inference is one forward pass without gradients; training is forward and
-backward, without the optimiser.
+backward, without the optimiser. `memory`: the most that the same canonical crops take beyond the maps themselves, each
+figure from a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
@@ -28,14 +31,15 @@ from tools.report import table, write_block
 
 STRIDES = (4, 8, 16, 32)
 CHANNELS = 256
+MEMORY_CASES = ((800, 2000), (1600, 1000), (1600, 2000))  # side, proposals
 Work = Callable[[], object]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("head",))
+    parser.add_argument("what", choices=("head", "memory"))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--document", type=Path, metavar="FILE", help="Markdown whose 'benchmark' block to rewrite")
+    parser.add_argument("--document", type=Path, metavar="FILE", help="Markdown whose block to rewrite")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=25, metavar="N", help="of each measurement (default 25)")
     parser.add_argument("--transformers", type=int, default=4, metavar="N")
@@ -50,6 +54,10 @@ def main() -> None:
         raise InputError(f"--device {arguments.device}: this machine has no GPU that torch can use; leave it out")
     torch.manual_seed(0)
     device = torch.device(arguments.device)
+    said = f"{device_name(device)}, torch {torch.__version__}"
+    if arguments.what == "memory":
+        write(arguments, *measure_memory(arguments.device, arguments.transformers), f"{said}, MiB:")
+        return
     pairs = crop_pairs(device, arguments.transformers) | detector_pairs(device, arguments.transformers)
     figures = {}
     with tqdm(total=len(pairs) * arguments.repeats, desc="measuring") as bar:
@@ -61,17 +69,22 @@ def main() -> None:
         [name, f"{f['transformers_ms']:.1f} ms", f"{f['baseline_ms']:.1f} ms", f"{f['ratio']:.2f}"]
         for name, f in figures.items()
     ]
-    for row in (["", "transformers", "baseline", "ratio"], *rows):
-        print(f"{row[0]:20}" + "".join(f"{cell:>14}" for cell in row[1:]))
     machine = {"device": device_name(device), "torch": torch.__version__, "repeats": arguments.repeats}
+    write(arguments, figures | machine, rows, f"{said}, medians of {arguments.repeats}:")
+
+
+def write(arguments: argparse.Namespace, figures: dict[str, object], rows: list[list[str]], said: str) -> None:
+    """Print a table of both sides and write it where it was asked for."""
+    head = ["", "transformers", "baseline", "ratio"]
+    first = max(len(row[0]) for row in rows) + 2
+    for row in (head, *rows):
+        print(f"{row[0]:{first}}" + "".join(f"{cell:>14}" for cell in row[1:]))
     if arguments.json:
         with whole_file(arguments.json) as temporary:
-            temporary.write_text(json.dumps(figures | machine, indent=2) + "\n")
+            temporary.write_text(json.dumps(figures, indent=2) + "\n")
     if arguments.document:
-        said = f"{machine['device']}, torch {machine['torch']}, medians of {machine['repeats']}:"
-        write_block(
-            arguments.document, "benchmark", [said, "", *table(["", "transformers", "baseline", "ratio"], rows)]
-        )
+        block = {"head": "benchmark", "memory": "memory"}[arguments.what]
+        write_block(arguments.document, block, [said, "", *table(head, rows)])
 
 
 def compare(ours: Work, theirs: Work, repeats: int, device, done: Callable[[], object]) -> dict[str, float]:
@@ -139,6 +152,50 @@ def crop_pairs(device, transformers: int, proposals: int = 1000, side: int = 800
         "crop_inference": (inference(ours), inference(theirs)),
         "crop_training": (training(ours), training(theirs)),
     }
+
+
+def measure_memory(device: str, transformers: int) -> tuple[dict[str, object], list[list[str]]]:
+    """Peak memory of both sides in each case, as figures and as rows of a table."""
+    from tqdm import tqdm
+
+    cases = [(what, *case) for what in ("crop_inference", "crop_training") for case in MEMORY_CASES]
+    figures, rows = {}, []
+    # A process that has taken memory before may not need to ask for it again.
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        for what, side, proposals in tqdm(cases, desc="measuring"):
+            mine, other = (
+                pool.apply(peak_memory, (what, device, transformers, proposals, side, ours)) for ours in (True, False)
+            )
+            name = f"{what}, side {side}, {proposals} proposals"
+            figures[name] = {"transformers_mib": mine, "baseline_mib": other, "ratio": mine / other}
+            rows.append([name, f"{mine:.0f}", f"{other:.0f}", f"{mine / other:.2f}"])
+    return figures, rows
+
+
+def peak_memory(what: str, device: str, transformers: int, proposals: int, side: int, ours: bool) -> float:
+    """MiB that one side of a pair takes at its peak, beyond what is there before."""
+    import torch
+
+    torch.manual_seed(0)
+    work = crop_pairs(torch.device(device), transformers, proposals, side)[what][0 if ours else 1]
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        work()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    # What torch sets up at its first call, its threads above all, is no part of the work on large maps.
+    crop_pairs(torch.device(device), transformers, 10, 128)[what][0 if ours else 1]()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is from here on (Linux)
+    before = resident("VmRSS")
+    work()
+    return resident("VmHWM") - before
+
+
+def resident(field: str) -> float:
+    """MiB of this process's memory that Linux states under `field`: VmRSS now, VmHWM at the peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith(f"{field}:")]
+    return int(line.split()[1]) / 1024
 
 
 def random_boxes(count: int, side: int):

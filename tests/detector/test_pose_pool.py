@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -160,3 +161,34 @@ def test_bfloat16_maps_are_read_at_float32_points() -> None:
 def test_channels_that_do_not_share_evenly_are_refused() -> None:
     with pytest.raises(ValueError, match="16 channels"):
         identity_pool(3, samples=1)
+
+
+def gradients(pool: PoseNormalisingPool, call: Callable, features: dict, boxes: list) -> list[torch.Tensor]:
+    """Crops, and their gradients to every map and to the localisation network."""
+    leaves = {name: level.detach().clone().requires_grad_() for name, level in features.items()}
+    crops = call(leaves, boxes, [SHAPE] * len(boxes))
+    wanted = [*leaves.values(), *pool.localisation.parameters()]
+    return [crops, *torch.autograd.grad(crops.sin().sum(), wanted, materialize_grads=True)]
+
+
+def test_the_compiled_pool_gives_the_same_with_its_gradients() -> None:
+    torch._dynamo.reset()
+    pool, features = moved_pool(), pyramid(dtype=torch.float64)
+    boxes = [interior_boxes(20, 4).double(), interior_boxes(9, 6).double()]
+    compiled = torch.compile(pool, backend="aot_eager")
+    for mine, other in zip(
+        gradients(pool, compiled, features, boxes), gradients(pool, pool, features, boxes), strict=True
+    ):
+        torch.testing.assert_close(mine, other)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_the_pool_on_a_gpu_gives_the_same_with_its_gradients() -> None:
+    pool, features = moved_pool(), pyramid(dtype=torch.float64)
+    boxes = [interior_boxes(20, 4).double(), interior_boxes(9, 6).double()]
+    expected = gradients(pool, pool, features, boxes)
+    pool = pool.cuda()
+    features = {name: level.cuda() for name, level in features.items()}
+    found = gradients(pool, pool, features, [b.cuda() for b in boxes])
+    for mine, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine.cpu(), other)

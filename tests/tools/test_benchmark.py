@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tools.benchmark import compare, crop_pairs
+from tools.benchmark import compare, crop_pairs, peak_memory
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +27,14 @@ def test_both_sides_of_every_pair_run() -> None:
     for ours, theirs in crop_pairs(torch.device("cpu"), 4, proposals=10, side=128).values():
         ours()
         theirs()
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_peak_memory_holds_what_the_work_must_hold(ours: bool) -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        small, large = (pool.apply(peak_memory, ("crop_inference", "cpu", 4, n, 128, ours)) for n in (100, 3000))
+    assert large > 3000 * 256 * 49 * 4 / 2**20  # the crops themselves
+    assert small < large / 3
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
