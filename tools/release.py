@@ -15,7 +15,7 @@ from typing import Any
 
 from datasets.errors import InputError
 from tools.command import run
-from tools.report import table, write_block
+from tools.report import number, percent, table, write_block
 
 SUBSETS = ("Reasonable", "Small", "Heavy", "All")
 LIMIT = 16e6  # bytes
@@ -74,14 +74,6 @@ def figure_lines(named: list[str]) -> list[str]:
             values = [[pose, str(v["ground_truths"]), percent(v["lamr"])] for pose, v in poses.items()]
             lines += ["", f"By pose ({name}):", "", *table(["pose", "people", "MR"], values)]
     return lines
-
-
-def number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
-
-
-def percent(value: float | None) -> str:
-    return "n/a" if value is None else f"{100 * value:.1f} %"
 
 
 if __name__ == "__main__":

@@ -32,3 +32,13 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
     """A Markdown table, first column left, the others right."""
     rule = ["---", *["---:"] * (len(head) - 1)]
     return ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
+
+
+def number(value: float | None) -> str:
+    """Three digits, or "n/a" for None."""
+    return "n/a" if value is None else f"{value:.3f}"
+
+
+def percent(value: float | None) -> str:
+    """A share in 0..1 in percent, or "n/a" for None."""
+    return "n/a" if value is None else f"{100 * value:.1f} %"
