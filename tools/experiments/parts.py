@@ -1,0 +1,371 @@
+"""Parallel spatial transformers that find parts (Jaderberg et al. 2015, section 4.3), on birds or on pedestrians.
+
+    python tools/experiments/parts.py --made runs/parts/pedestrians \\
+        --document docs/experiments.md --figures docs/experiments.json
+    python tools/experiments/parts.py --root DIR --size 448 --steps 20000 --device cuda
+    python tools/experiments/parts.py --made runs/quick/pedestrians --output runs/quick --quick
+
+--root reads CUB-200-2011 as distributed (DIR holds CUB_200_2011/, see birds.py). --made writes synthetic pedestrians in
+the same layout first, whose class is what they wear and carry (see posed_pedestrians.py), and reads those.
+
+Five networks are trained on the same pictures in the same order: a CNN that sees the whole picture, and 2 and 4 windows
+of half its side, in their full resolution, that move (x ST) or stay where they start (fixed). Every training that is
+done is kept in --output, and a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from datasets.errors import InputError
+from detector.weights import load_backbone
+from tools.command import run
+from tools.experiments import part_pictures, posed_pedestrians
+from tools.experiments.birds import PARTS, Birds, read_birds
+from tools.experiments.harness import add_arguments, cosine, fit, kept, write_figures
+from tools.experiments.part_networks import SCALE, TILES, PartNetwork
+from tools.report import table, write_block
+
+# Transformers, and whether they move.
+NETWORKS = {"CNN": (0, False), "2 fixed": (2, False), "2 x ST": (2, True), "4 fixed": (4, False), "4 x ST": (4, True)}
+PAPER = {"CNN": "82.3", "2 x ST": "83.1 (224 px), 83.9 (448 px)", "4 x ST": "84.1 (448 px)"}
+WARMUP = 20  # steps
+SHOWN = 6  # test pictures whose theta is kept, to be drawn
+ROUNDS = 9  # of the timing, 2 of a quick run
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Square pictures in memory.
+
+    Attributes:
+        images: uint8 (n, 3, side, side), RGB.
+        labels: int64 (n,).
+        boxes: (n, parts, 4), x1, y1, x2, y2 of `PARTS`, normalised; NaN where a part cannot be seen.
+    """
+
+    images: Tensor
+    labels: Tensor
+    boxes: Tensor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser, steps=500, output="runs/parts")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--root", type=Path, metavar="DIR", help="where CUB_200_2011 lies")
+    source.add_argument("--made", type=Path, metavar="DIR", help="write synthetic pedestrians there and use them")
+    parser.add_argument("--pictures", type=int, default=2400, metavar="N", help="of --made, to train on (default 2400)")
+    parser.add_argument("--test-pictures", type=int, default=1200, metavar="N", help="of --made (default 1200)")
+    parser.add_argument("--size", type=int, default=128, metavar="N", help="side of the pictures (default 128)")
+    parser.add_argument("--batch", type=int, default=16, metavar="N", help="(default 16)")
+    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="R", help="(default 0.001)")
+    parser.add_argument(
+        "--localisation-rate", type=float, default=0.5, metavar="R", help="of the learning rate (default 0.5)"
+    )
+    parser.add_argument(
+        "--backbone-weights",
+        default="default",
+        metavar="FILE",
+        help="MobileNetV2 with torchvision's names; default: torchvision's download; none: random weights",
+    )
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.steps, arguments.seeds, arguments.pictures, arguments.test_pictures = 20, 1, 96, 48
+    if arguments.made:
+        posed_pedestrians.write_pedestrians(arguments.made, arguments.pictures, arguments.test_pictures)
+    birds = read_birds(arguments.made or arguments.root)
+    backbone = load_backbone("mobilenet_v2", arguments.backbone_weights)
+    train = load(birds, np.flatnonzero(birds.train), arguments.size, "pictures to train on", arguments.batch)
+    test = load(birds, np.flatnonzero(~birds.train), arguments.size, "pictures to test on")
+
+    def build(name: str) -> PartNetwork:
+        return PartNetwork(backbone, len(birds.classes), *NETWORKS[name], arguments.size).to(arguments.device)
+
+    conditions = {
+        "data": "made" if arguments.made else "CUB-200-2011",
+        "pictures": [len(train.labels), len(test.labels)],
+        "size": arguments.size,
+        "steps": arguments.steps,
+        "batch": arguments.batch,
+        "learning_rate": arguments.learning_rate,
+        "localisation_rate": arguments.localisation_rate,
+        "backbone_weights": Path(arguments.backbone_weights).name,
+    }
+
+    def work(name: str, seed: int) -> dict[str, Any]:
+        torch.manual_seed(seed)
+        model = build(name)
+        checkpoint = arguments.output / f"{stem(name, seed)}.pt"
+        seconds = fit_network(model, train, arguments, seed, checkpoint, f"{name}, seed {seed}")
+        predicted, theta = predict(model, test, arguments.device)
+        result = {"seconds": seconds, "accuracy": 100 * (predicted == test.labels).float().mean().item()}
+        if arguments.made:
+            result["attributes"] = posed_pedestrians.attributes_right(predicted.numpy(), test.labels.numpy())
+        if theta is not None:
+            result |= look(theta, test.boxes) | {"theta": theta[:SHOWN].tolist()}
+        return result
+
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in NETWORKS}
+    # Seeds outside, networks inside: a run that is cut short has compared all of them.
+    for seed in range(arguments.seeds):
+        for name in NETWORKS:
+            file = arguments.output / f"{stem(name, seed)}.json"
+            results[name].append(kept(file, conditions, partial(work, name, seed)))
+    times = kept(
+        arguments.output / "times.json",
+        conditions | {"device": arguments.device},
+        lambda: time_networks({name: build(name) for name in NETWORKS}, train, arguments),
+    )
+
+    lines = report(results, times, conditions, arguments)
+    print("\n".join(lines))
+    if arguments.document:
+        folder = arguments.document.parent / "pictures"
+        shown = {name: results[name][0]["theta"] for name, (_, moves) in NETWORKS.items() if moves}
+        part_pictures.draw_windows(folder / "parts_windows.png", test.images[:SHOWN], shown)
+        part_pictures.draw_classes(folder / "parts_classes.png", test.images, test.labels, birds.classes)
+        write_block(arguments.document, "parts", lines)
+    if arguments.figures:
+        write_figures(arguments.figures, "parts", figures(results, times, conditions))
+
+
+def stem(name: str, seed: int) -> str:
+    """Of the files of a training."""
+    return f"{name.replace(' ', '-')}-{seed}"
+
+
+def load(birds: Birds, indices: np.ndarray, side: int, words: str, least: int = 1) -> Pictures:
+    """Pictures of a split, made square.
+
+    Raises:
+        InputError: there are fewer than `least`.
+    """
+    if len(indices) < least:
+        raise InputError(f"{birds.folder}: {len(indices)} {words}, at least {least} are needed; use more pictures")
+    images, boxes = zip(*(birds.square(int(i), side) for i in tqdm(indices, desc=words)), strict=True)
+    return Pictures(
+        images=torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(),
+        labels=torch.from_numpy(birds.labels[indices]),
+        boxes=torch.from_numpy(np.stack(boxes)).float(),
+    )
+
+
+def normalised(images: Tensor, device: str) -> Tensor:
+    """Images (n, 3, h, w) uint8 as ImageNet's networks take them."""
+    mean, deviation = (torch.tensor(v, device=device).view(3, 1, 1) for v in (MEAN, DEVIATION))
+    return (images.to(device).float() / 255 - mean) / deviation
+
+
+def batch_loss(model: nn.Module, pictures: Pictures, seed: int, step: int, batch: int, device: str) -> Tensor:
+    """Cross-entropy of a batch that follows from seed and step, each picture mirrored or not."""
+    rng = np.random.default_rng([seed, step])
+    chosen = torch.from_numpy(rng.choice(len(pictures.labels), batch, replace=False))
+    mirrored = torch.from_numpy(rng.random(batch) < 0.5)
+    images = pictures.images[chosen]
+    images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
+    scores, _ = model(normalised(images, device))
+    return functional.cross_entropy(scores, pictures.labels[chosen].to(device))
+
+
+def make_optimizer(model: PartNetwork, arguments: argparse.Namespace) -> torch.optim.Optimizer:
+    groups = model.groups(arguments.learning_rate, arguments.localisation_rate)
+    return torch.optim.AdamW(groups, weight_decay=0.01)
+
+
+def fit_network(
+    model: PartNetwork, train: Pictures, arguments: argparse.Namespace, seed: int, checkpoint: Path, words: str
+) -> float:
+    """Train a network to its last step; seconds of it."""
+    return fit(
+        model,
+        lambda step: batch_loss(model, train, seed, step, arguments.batch, arguments.device),
+        make_optimizer(model, arguments),
+        arguments.steps,
+        rate=lambda step: cosine(step, arguments.steps, WARMUP),
+        checkpoint=checkpoint,
+        words=words,
+    )
+
+
+@torch.inference_mode()
+def predict(model: PartNetwork, pictures: Pictures, device: str) -> tuple[Tensor, Tensor | None]:
+    """The class (n,) of each picture and, where there are windows, theta (n, N, 3)."""
+    model.eval()
+    classes, thetas = [], []
+    for images in pictures.images.split(100):
+        scores, theta = model(normalised(images, device))
+        classes.append(scores.argmax(1).cpu())
+        if theta is not None:
+            thetas.append(theta.cpu())
+    return torch.cat(classes), torch.cat(thetas) if thetas else None
+
+
+def look(theta: Tensor, boxes: Tensor) -> dict[str, list]:
+    """Where N windows look.
+
+    Args:
+        theta: (n, N, 3), of `Attention`.
+        boxes: (n, parts, 4), x1, y1, x2, y2, NaN where a part cannot be seen.
+
+    Returns:
+        overlap: (N, parts), share in 0..1 of a part's box that lies in the window, mean over the pictures.
+        part: (N,), the part whose box has its centre nearest to the window's in most pictures.
+        stays: (N,), in which share of the pictures that is so.
+        deviation: (N,), standard deviation between pictures of the window's centre, mean of x and y, normalised
+            (the picture is 2 wide): 0 is a fixed crop.
+    """
+    centre = theta[:, :, None, 1:]  # (n, N, 1, 2)
+    low, high = boxes[:, None, :, :2], boxes[:, None, :, 2:]  # (n, 1, parts, 2)
+    inside = (torch.minimum(high, centre + SCALE) - torch.maximum(low, centre - SCALE)).clamp(min=0)
+    overlap = inside.prod(-1) / (high - low).prod(-1)
+    distance = ((low + high) / 2 - centre).norm(dim=-1).nan_to_num(nan=torch.inf)  # (n, N, parts)
+    seen = distance.isfinite().any(-1)[:, 0]
+    nearest = functional.one_hot(distance[seen].argmin(-1), boxes.shape[1]).float().mean(0)  # (N, parts)
+    names = list(PARTS)
+    return {
+        "overlap": overlap.nanmean(0).tolist(),
+        "part": [names[k] for k in nearest.argmax(-1).tolist()],
+        "stays": nearest.amax(-1).tolist(),
+        "deviation": theta[..., 1:].std(0, correction=0).mean(-1).tolist(),
+    }
+
+
+def time_networks(models: dict[str, PartNetwork], train: Pictures, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds of a training step and of inference for a batch, medians; the networks take turns."""
+    step: dict[str, list[float]] = {name: [] for name in models}
+    inference: dict[str, list[float]] = {name: [] for name in models}
+    optimizers = {name: make_optimizer(model, arguments) for name, model in models.items()}
+    images = normalised(train.images[: arguments.batch], arguments.device)
+    rounds = 2 if arguments.quick else ROUNDS
+    for turn in tqdm(range(rounds + 1), desc="timing"):
+        for name, model in models.items():
+
+            def update(model: PartNetwork = model, name: str = name, turn: int = turn) -> None:
+                loss = batch_loss(model.train(), train, 0, turn, arguments.batch, arguments.device)
+                optimizers[name].zero_grad(set_to_none=True)
+                loss.backward()
+                optimizers[name].step()
+
+            def infer(model: PartNetwork = model) -> None:
+                with torch.inference_mode():
+                    model.eval()(images)
+
+            for times, work in ((step, update), (inference, infer)):
+                spent = milliseconds(work, arguments.device)
+                if turn:  # the first warms up
+                    times[name].append(spent)
+    return {
+        "step": {name: statistics.median(times) for name, times in step.items()},
+        "inference": {name: statistics.median(times) for name, times in inference.items()},
+    }
+
+
+def milliseconds(work: Callable[[], None], device: str) -> float:
+    """On a CPU those of the processor, which other processes do not lengthen."""
+    if device == "cpu":
+        start = time.process_time()
+        work()
+        return 1000 * (time.process_time() - start)
+    torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    work()
+    torch.cuda.synchronize(device)
+    return 1000 * (time.perf_counter() - start)
+
+
+def mean_of(runs: list[dict[str, Any]], key: str) -> np.ndarray:
+    return np.mean([r[key] for r in runs], axis=0)
+
+
+def report(
+    results: dict[str, list[dict[str, Any]]], times: dict[str, Any], conditions: dict[str, Any], arguments: Any
+) -> list[str]:
+    """Means over the seeds and, in brackets, smallest to largest."""
+    made = conditions["data"] == "made"
+    attributes = posed_pedestrians.ATTRIBUTES if made else ()
+    rows, windows = [], []
+    for name, runs in results.items():
+        values = [r["accuracy"] for r in runs]
+        right = mean_of(runs, "attributes") if made else []
+        ratios = [times[kind][name] / times[kind]["CNN"] for kind in ("step", "inference")]
+        rows.append(
+            [
+                name,
+                f"{np.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})",
+                PAPER.get(name, ""),
+                *(f"{100 * share:.1f}" for share in right),
+                *(f"{ratio:.2f}" for ratio in ratios),
+                f"{np.mean([r['seconds'] for r in runs]) / 60:.1f}",
+            ]
+        )
+        for k in range(NETWORKS[name][0]):
+            parts = [r["part"][k] for r in runs]
+            windows.append(
+                [
+                    f"{name}, {k + 1}",
+                    "({:g}, {:g})".format(*TILES[NETWORKS[name][0]][k]),
+                    *(f"{share:.2f}" for share in mean_of(runs, "overlap")[k]),
+                    parts[0] if len(set(parts)) == 1 else ", ".join(parts),
+                    f"{100 * mean_of(runs, 'stays')[k]:.0f}",
+                    f"{mean_of(runs, 'deviation')[k]:.3f}",
+                ]
+            )
+    train, test = conditions["pictures"]
+    side, what = conditions["size"], "synthetic pedestrians" if made else "CUB-200-2011"
+    minutes = sum(r["seconds"] for runs in results.values() for r in runs) / 60
+    processor = conditions["steps"] * sum(times["step"][name] * len(runs) for name, runs in results.items()) / 60_000
+    source = f"--made {arguments.made}" if made else f"--root {arguments.root}"
+    head = ["network", "accuracy, %", "paper (birds)", *attributes, "step, times", "inference, times", "minutes"]
+    heading = ["window", "starts at (x, y)", *PARTS, "nearest part", "stays on it, %", "deviation"]
+    return [
+        f"`python tools/experiments/parts.py {source} --document docs/experiments.md --figures docs/experiments.json`",
+        "",
+        f"{train} {what} to train on, {test} to test, {side} px, crops of {side // 2} px; {conditions['steps']} steps "
+        f"of {conditions['batch']}, mean of {len(results['CNN'])} seeds (smallest to largest). {minutes:.0f} minutes of "
+        f"training in all, on a machine with other work: {processor:.0f} of one core alone. Times are those of the CNN's "
+        f"{times['step']['CNN']:.0f} ms a step and {times['inference']['CNN']:.0f} ms a batch at inference.",
+        "",
+        *table(head, rows),
+        "",
+        "Share of the part's box that lies in the window (mean over the test pictures and seeds), the part that is "
+        "nearest to the window's centre in most pictures, in how many it is, and the standard deviation of the "
+        "centre between pictures (the picture is 2 wide; 0 is a fixed crop):",
+        "",
+        *table(heading, windows),
+        "",
+        "![Windows of the transformers on test pictures](pictures/parts_windows.png)",
+        "",
+        "![One picture of each class](pictures/parts_classes.png)",
+    ]
+
+
+def figures(results: dict[str, list[dict[str, Any]]], times: dict[str, Any], conditions: dict[str, Any]) -> dict:
+    """The entry of docs/experiments.json; what concerns the windows is the mean over the seeds."""
+    windowed = {name: runs for name, runs in results.items() if NETWORKS[name][0]}
+    entry: dict[str, Any] = {"data": conditions["data"]}
+    entry |= {name: [round(r["accuracy"], 2) for r in runs] for name, runs in results.items()}
+    for kind in ("step", "inference"):
+        entry[f"{kind}_ratio"] = {name: round(times[kind][name] / times[kind]["CNN"], 3) for name in windowed}
+    for key, said in (("stays", "stays_on_part"), ("deviation", "theta_deviation"), ("overlap", "overlap")):
+        entry[said] = {name: mean_of(runs, key).round(4).tolist() for name, runs in windowed.items()}
+    entry["part"] = {name: [r["part"] for r in runs] for name, runs in windowed.items()}
+    return entry
+
+
+if __name__ == "__main__":
+    run(main)
