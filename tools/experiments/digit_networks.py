@@ -95,7 +95,7 @@ def fully_connected_localisation(size: tuple[int, int, int], transformation: Tra
     layers: list[nn.Module] = [Standardise(), nn.Flatten()]
     for number in (size[0] * size[1] * size[2], 32, 32):
         layers += [nn.Linear(number, 32), nn.BatchNorm1d(32), nn.ReLU()]
-    return nn.Sequential(*layers, ThetaRegression(32, transformation))
+    return nn.Sequential(*layers, ThetaRegression(32, transformation, [middle(size, transformation)]))
 
 
 def convolutional_localisation(size: tuple[int, int, int], transformation: Transformation) -> nn.Sequential:
@@ -106,7 +106,15 @@ def convolutional_localisation(size: tuple[int, int, int], transformation: Trans
     layers += [nn.Conv2d(channels, 20, 5), nn.MaxPool2d(2), nn.BatchNorm2d(20), nn.ReLU()]
     layers += [nn.Conv2d(20, 20, 5), nn.BatchNorm2d(20), nn.ReLU(), nn.Flatten()]
     layers += [nn.Linear(20 * cells, 20), nn.BatchNorm1d(20), nn.ReLU()]
-    return nn.Sequential(*layers, ThetaRegression(20, transformation))
+    return nn.Sequential(*layers, ThetaRegression(20, transformation, [middle(size, transformation)]))
+
+
+def middle(size: tuple[int, int, int], transformation: Transformation) -> Tensor:
+    """Theta that reads the middle 28 x 28 pixels as they are: the identity where a picture of `size` has no more.
+
+    From the identity on 42 x 42 the transformer would begin by shrinking digits, and stay there.
+    """
+    return transformation.window(SIDE / size[2], SIDE / size[1], 0.0, 0.0)
 
 
 def build(name: str, size: tuple[int, int, int], classes: int) -> Network:
@@ -114,7 +122,8 @@ def build(name: str, size: tuple[int, int, int], classes: int) -> Network:
 
     Args:
         name: "FCN", "CNN", "ST-FCN Aff", "ST-CNN TPS", "2x ST-FCN Proj" ...: the transformers stand side by side at
-            the input, each with a localisation network of its own, and read 28 x 28 from the picture.
+            the input, each with a localisation network of its own, and read 28 x 28 from the picture, at first its
+            middle.
         size: (C, H, W) of the pictures.
         classes: to tell apart.
     """
