@@ -58,8 +58,8 @@ PAPER = {"CNN": (4.0, 5.6), "ST single": (3.7, 3.9), "ST multi": (3.6, 3.9)}
 SPLITS = {"train": 0, "test": 1}
 # The most that a quick run does.
 QUICK = {"steps": 20, "seeds": 1, "batch": 16, "width": 0.125, "train_pictures": 200, "test_pictures": 64}
-# Numbers in the picture, and the colour of what each network's first transformer reads.
-SHOWN = 9
+# Numbers in the picture, of how many, and the colour of what each network's first transformer reads.
+SHOWN, LOOKED_AT = 9, 500
 OUTLINES = {"ST single": (230, 60, 30), "ST multi": (30, 90, 230)}
 
 
@@ -307,24 +307,28 @@ def report(
 
 @torch.inference_mode()
 def write_picture(arguments: argparse.Namespace, test: Crops, file: Path) -> None:
-    """Draw the first numbers of the test split, and what the first transformer of each network makes of them."""
+    """Draw the test numbers that ST single changes most, and what the first transformer of each network makes of them."""
     device = torch.device(arguments.device)
-    chosen = np.arange(min(SHOWN, len(test.labels)))
-    shown = torch.from_numpy(test.pictures[chosen]).to(device).permute(0, 3, 1, 2).float()
-    corners = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]], device=device)
-    crops = [cv2.resize(crop, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST) for crop in test.pictures[chosen]]
-    rows = {"crop": crops}
-    for name, colour in OUTLINES.items():
+    some = np.arange(min(LOOKED_AT, len(test.labels)))
+    transformers, thetas = {}, {}
+    for name in OUTLINES:
         model = placed(build(name, arguments.size, arguments.width), arguments.device).eval()
         weights = result_file(arguments.output, name, 0).with_suffix(".pt")
         if not weights.exists():
             raise InputError(f"{weights} is missing: delete the .json beside it, so that the network is trained again")
         model.load_state_dict(torch.load(weights, map_location=device, weights_only=True))
-        transformer = model[0]
-        theta = transformer.localisation(test.batch(chosen, device)[0])
-        warped = sample(shown, transformer.grid(shown, theta)).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        rows[name] = [cv2.resize(crop, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST) for crop in warped]
-        outlines = (transformer.transformation.warp(theta, corners) + 1) * arguments.size
+        transformers[name] = model[0]
+        thetas[name] = model[0].localisation(test.batch(some, device)[0])
+    identity = transformers["ST single"].transformation.identity().to(device)
+    chosen = (thetas["ST single"] - identity).norm(dim=1).argsort(descending=True)[:SHOWN].cpu()
+    shown = torch.from_numpy(test.pictures[chosen.numpy()]).to(device).permute(0, 3, 1, 2).float()
+    corners = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]], device=device)
+    crops = enlarged(shown)
+    rows = {"crop": crops}
+    for name, colour in OUTLINES.items():
+        theta = thetas[name][chosen]
+        rows[name] = enlarged(sample(shown, transformers[name].grid(shown, theta)))
+        outlines = (transformers[name].transformation.warp(theta, corners) + 1) * arguments.size
         for crop, outline in zip(crops, outlines.round().int().cpu().numpy(), strict=True):
             cv2.polylines(crop, [outline], True, colour, 2, cv2.LINE_AA)
     lines = []
@@ -336,6 +340,12 @@ def write_picture(arguments: argparse.Namespace, test: Crops, file: Path) -> Non
         lines.append(np.hstack([title, line]))
     with whole_file(file) as temporary:
         cv2.imwrite(str(temporary), cv2.cvtColor(np.vstack(lines), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+
+def enlarged(pictures: Tensor) -> list[np.ndarray]:
+    """Pictures (B, 3, S, S) of 0 to 255 as uint8 (2 S, 2 S, 3) each."""
+    arrays = pictures.round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [cv2.resize(array, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST) for array in arrays]
 
 
 if __name__ == "__main__":
