@@ -329,16 +329,19 @@ def report(
     side, what = conditions["size"], "synthetic pedestrians" if made else "CUB-200-2011"
     minutes = sum(r["seconds"] for runs in results.values() for r in runs) / 60
     processor = conditions["steps"] * sum(times["step"][name] * len(runs) for name, runs in results.items()) / 60_000
-    source = f"--made {arguments.made}" if made else f"--root {arguments.root}"
+    command = f"python tools/experiments/parts.py {'--made' if made else '--root'} {arguments.made or arguments.root}"
+    if arguments.backbone_weights != "default":
+        command += f" --backbone-weights {arguments.backbone_weights}"
     head = ["network", "accuracy, %", "paper (birds)", *attributes, "step, times", "inference, times", "minutes"]
     heading = ["window", "starts at (x, y)", *PARTS, "nearest part", "stays on it, %", "deviation"]
     return [
-        f"`python tools/experiments/parts.py {source} --document docs/experiments.md --figures docs/experiments.json`",
+        f"`{command} --document docs/experiments.md --figures docs/experiments.json`",
         "",
         f"{train} {what} to train on, {test} to test, {side} px, crops of {side // 2} px; {conditions['steps']} steps "
-        f"of {conditions['batch']}, mean of {len(results['CNN'])} seeds (smallest to largest). {minutes:.0f} minutes of "
-        f"training in all, on a machine with other work: {processor:.0f} of one core alone. Times are those of the CNN's "
-        f"{times['step']['CNN']:.0f} ms a step and {times['inference']['CNN']:.0f} ms a batch at inference.",
+        f"of {conditions['batch']}, mean of {len(results['CNN'])} seeds (smallest to largest).",
+        f"{minutes:.0f} minutes of training in all on a machine with other work, {processor:.0f} of one core alone. "
+        f"Times are those of the CNN's {times['step']['CNN']:.0f} ms a step and "
+        f"{times['inference']['CNN']:.0f} ms a batch at inference.",
         "",
         *table(head, rows),
         "",

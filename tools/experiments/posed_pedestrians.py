@@ -71,9 +71,16 @@ def draw_person(rng: np.random.Generator, label: int) -> Figure:
         bag="hand" if carried == "bag" else "none",
         umbrella=False,
     )
-    # From the side the body would hide the hand.
+    # From the side, or bent in front of somebody seen from behind, the hand would not be seen.
     yaw = float(rng.choice((0.0, 180.0))) + float(rng.normal(0, 25))
-    return replace(figure, look=look, yaw=yaw % 360)
+    posture = figure.posture
+    hanging = replace(
+        posture,
+        shoulder=(posture.shoulder[0], float(rng.uniform(-15, 15))),
+        elbow=(posture.elbow[0], float(rng.uniform(5, 25))),
+        lift=(posture.lift[0], float(rng.uniform(10, 18))),
+    )
+    return replace(figure, look=look, yaw=yaw % 360, posture=hanging)
 
 
 def draw_scene(rng: np.random.Generator, label: int) -> tuple[View, Placed]:
