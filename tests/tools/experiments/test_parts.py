@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,25 @@ from tools.experiments.parts import NETWORKS, Pictures, batch_loss, look
 SIDE = 64
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """So small networks gain nothing from a second, and wait for it where the machine is busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def backbone() -> nn.Module:
+    """Random weights; statistics that keep activations from vanishing."""
     torch.manual_seed(0)
-    return mobilenet_v2(weights=None)
+    network = mobilenet_v2(weights=None)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    network.train()(torch.rand(8, 3, SIDE, SIDE))
+    return network
 
 
 def test_windows_start_as_tiles_of_the_picture(backbone: nn.Module) -> None:
@@ -141,10 +157,11 @@ def test_windows_are_drawn_where_theta_says(tmp_path: Path) -> None:
     images = torch.full((1, 3, 100, 100), 40, dtype=torch.uint8)
     draw_windows(tmp_path / "w.png", images, {"1 x ST": [[[0.5, 0.5, -0.5]]]})  # the upper right quarter
     drawn = np.asarray(Image.open(tmp_path / "w.png").convert("RGB")).astype(int)
-    rows, columns = np.nonzero((drawn == 40).all(axis=2))  # the picture, but for its frame
-    left, top, right, bottom = columns.min(), rows.min(), columns.max(), rows.max()
+    grey = (drawn == 40).all(axis=2)
+    columns, rows = np.flatnonzero(grey.sum(axis=0) > 20), np.flatnonzero(grey.sum(axis=1) > 20)
+    left, right, top, bottom = columns[0], columns[-1], rows[0], rows[-1]
     colour = [int(COLOURS[0][k : k + 2], 16) for k in (1, 3, 5)]
-    rows, columns = np.nonzero((np.abs(drawn - colour).max(axis=2) < 40)[: bottom + 1])
+    rows, columns = np.nonzero((np.abs(drawn - colour).max(axis=2) < 40)[: bottom + 1])  # below is the legend
     assert columns.min() == pytest.approx((left + right) / 2, abs=3)
     assert rows.max() == pytest.approx((top + bottom) / 2, abs=3)
 
@@ -159,15 +176,17 @@ def command(monkeypatch: pytest.MonkeyPatch, *flags: object) -> int:
 
 
 def test_the_whole_experiment_and_again_from_what_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    backbone: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.save(backbone.state_dict(), weights)
     document = tmp_path / "docs" / "experiments.md"
     document.parent.mkdir()
     document.write_text("before\n<!-- parts -->\n<!-- /parts -->\nafter\n")
     figures = tmp_path / "docs" / "experiments.json"
     output = tmp_path / "out"
     flags = ["--made", tmp_path / "made", "--output", output, "--document", document, "--figures", figures]
-    flags += ["--pictures", 24, "--test-pictures", 24, "--size", 32, "--backbone-weights", "none", "--batch", 4]
+    flags += ["--pictures", 24, "--test-pictures", 24, "--size", 32, "--backbone-weights", weights, "--batch", 4]
     monkeypatch.setattr(parts, "ROUNDS", 1)
     assert command(monkeypatch, *flags, "--steps", 2, "--seeds", 2) == 0
 
