@@ -307,7 +307,7 @@ def report(
 
 @torch.inference_mode()
 def write_picture(arguments: argparse.Namespace, test: Crops, file: Path) -> None:
-    """Draw the test numbers that ST single changes most, and what the first transformer of each network makes of them."""
+    """Draw the test numbers that ST single changes most, and what each first transformer makes of them."""
     device = torch.device(arguments.device)
     some = np.arange(min(LOOKED_AT, len(test.labels)))
     transformers, thetas = {}, {}
