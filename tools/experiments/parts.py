@@ -326,7 +326,7 @@ def report(
                 ]
             )
     train, test = conditions["pictures"]
-    side, what = conditions["size"], "synthetic pedestrians" if made else "CUB-200-2011"
+    side, what = conditions["size"], "synthetic pedestrians" if made else "pictures of CUB-200-2011"
     minutes = sum(r["seconds"] for runs in results.values() for r in runs) / 60
     processor = conditions["steps"] * sum(times["step"][name] * len(runs) for name, runs in results.items()) / 60_000
     command = f"python tools/experiments/parts.py {'--made' if made else '--root'} {arguments.made or arguments.root}"

@@ -19,6 +19,7 @@ from tools.experiments import parts
 from tools.experiments.part_networks import CHANNELS, TILES, PartNetwork
 from tools.experiments.part_pictures import COLOURS, draw_windows
 from tools.experiments.parts import NETWORKS, Pictures, batch_loss, look
+from tools.experiments.posed_pedestrians import write_pedestrians
 
 SIDE = 64
 
@@ -175,8 +176,15 @@ def command(monkeypatch: pytest.MonkeyPatch, *flags: object) -> int:
     return 0
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("made")
+    write_pedestrians(root, 24, 24)
+    return root
+
+
 def test_the_whole_experiment_and_again_from_what_is_kept(
-    backbone: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    made: Path, backbone: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     weights = tmp_path / "weights.pth"
     torch.save(backbone.state_dict(), weights)
@@ -185,7 +193,7 @@ def test_the_whole_experiment_and_again_from_what_is_kept(
     document.write_text("before\n<!-- parts -->\n<!-- /parts -->\nafter\n")
     figures = tmp_path / "docs" / "experiments.json"
     output = tmp_path / "out"
-    flags = ["--made", tmp_path / "made", "--output", output, "--document", document, "--figures", figures]
+    flags = ["--made", made, "--output", output, "--document", document, "--figures", figures]
     flags += ["--pictures", 24, "--test-pictures", 24, "--size", 32, "--backbone-weights", weights, "--batch", 4]
     monkeypatch.setattr(parts, "ROUNDS", 1)
     assert command(monkeypatch, *flags, "--steps", 2, "--seeds", 2) == 0
@@ -217,6 +225,19 @@ def test_the_whole_experiment_and_again_from_what_is_kept(
     capsys.readouterr()
     assert command(monkeypatch, *flags, "--steps", 2, "--seeds", 2, "--batch", 100) == 2
     assert "24 pictures to train on, at least 100 are needed" in capsys.readouterr().err
+
+
+def test_a_data_set_as_distributed_is_read_by_root(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(parts, "NETWORKS", {name: NETWORKS[name] for name in ("CNN", "2 x ST")})
+    monkeypatch.setattr(parts, "ROUNDS", 1)
+    flags = ["--root", made, "--output", tmp_path / "out", "--figures", tmp_path / "f.json", "--size", 32]
+    assert command(monkeypatch, *flags, "--steps", 1, "--seeds", 1, "--backbone-weights", "none", "--batch", 2) == 0
+    assert json.loads((tmp_path / "f.json").read_text())["parts"]["data"] == "CUB-200-2011"
+    said = capsys.readouterr().out
+    assert "24 pictures of CUB-200-2011 to train on, 24 to test" in said
+    assert "headgear" not in said
 
 
 def test_a_missing_data_set_is_said_in_one_line(
