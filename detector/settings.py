@@ -8,10 +8,13 @@ from typing import Any
 
 from datasets.errors import InputError
 
-TRANSFORMATIONS = ("attention", "affine", "projective", "thin_plate_spline")
-PRIORS = ("whole", "head", "torso", "legs")
-READS = ("pyramid", "picture")
-BACKBONES = ("mobilenet_v2", "resnet50")
+# What the fields that hold names can be.
+NAMES = {
+    "backbone": ("mobilenet_v2", "resnet50"),
+    "transformation": ("attention", "affine", "projective", "thin_plate_spline"),
+    "read": ("pyramid", "picture"),
+    "priors": ("whole", "head", "torso", "legs"),
+}
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,11 @@ class Settings:
             numbers = [v for v in (values if isinstance(values, tuple) else (values,)) if not isinstance(v, str)]
             if field.name != "transformers" and any(not v > 0 for v in numbers):
                 raise InputError(f"{field.name} = {values} builds no detector: use numbers above 0")
-        if self.backbone not in BACKBONES:
-            raise InputError(f"backbone '{self.backbone}' is not known: use one of {', '.join(BACKBONES)}")
-        if self.transformation not in TRANSFORMATIONS:
-            raise InputError(
-                f"transformation '{self.transformation}' is not known: use one of {', '.join(TRANSFORMATIONS)}"
-            )
-        if self.read not in READS:
-            raise InputError(f"read '{self.read}' is not known: use one of {', '.join(READS)}")
+        for name, known in NAMES.items():
+            value = getattr(self, name)
+            unknown = sorted(set(value if isinstance(value, tuple) else (value,)) - set(known))
+            if unknown or not value:
+                raise InputError(f"{name} '{' '.join(unknown)}' is not known: use {', '.join(known)}")
         if self.read == "picture" and self.transformers == 0:
             raise InputError("without transformers there are no canonical crops of the picture: use read 'pyramid'")
         if self.transformers < 0 or (self.transformers and self.channels % self.transformers):
@@ -66,9 +66,6 @@ class Settings:
                 f"{self.transformers} transformers do not share {self.channels} channels evenly: "
                 "use a divisor of the channels, or 0 for none"
             )
-        unknown = sorted(set(self.priors) - set(PRIORS))
-        if unknown or not self.priors:
-            raise InputError(f"priors {unknown} are not known: use some of {', '.join(PRIORS)}")
         if self.glance_channels > self.channels:
             raise InputError(
                 f"the glance reads {self.glance_channels} of {self.channels} channels: use at most all of them"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 
 from datasets.errors import InputError
-from detector.settings import PRESETS, Settings
+from detector.settings import NAMES, PRESETS, Settings
 
 
 def run(main: Callable[[], None]) -> None:
@@ -32,12 +32,13 @@ def add_setting_flags(parser: argparse._ArgumentGroup) -> None:
     for field in fields(Settings):
         default = field.default
         many = isinstance(default, tuple)
+        known = f"; of {', '.join(NAMES[field.name])}" if field.name in NAMES else ""
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=type(default[0]) if many else type(default),
             nargs="+" if many else None,
             metavar=None if many else field.name.upper(),
-            help=f"light: {' '.join(map(str, default)) if many else default}",
+            help=f"light: {' '.join(map(str, default)) if many else default}" + known,
         )
 
 

@@ -10,7 +10,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from detector.model import Detector, build_detector
 from detector.regions import inside_ignored
-from detector.settings import TRANSFORMATIONS, Settings
+from detector.settings import NAMES, Settings
 
 
 def target(boxes: list[list[float]], ignore: list[bool]) -> dict[str, torch.Tensor]:
@@ -123,7 +123,7 @@ def test_proposals_stay_float32_under_autocast(model: Detector) -> None:
     assert {t.dtype for t in (*objectness, *deltas)} == {torch.float32}
 
 
-@pytest.mark.parametrize("transformation", TRANSFORMATIONS)
+@pytest.mark.parametrize("transformation", NAMES["transformation"])
 def test_every_transformation_trains_and_detects(transformation: str, tiny: Settings) -> None:
     torch.manual_seed(0)
     model = build_detector(replace(tiny, transformation=transformation))
