@@ -59,7 +59,7 @@ SPLITS = {"train": 0, "test": 1}
 # The most that a quick run does.
 QUICK = {"steps": 20, "seeds": 1, "batch": 16, "width": 0.125, "train_pictures": 200, "test_pictures": 64}
 # Numbers in the picture, of how many, and the colour of what each network's first transformer reads.
-SHOWN, LOOKED_AT = 9, 500
+SHOWN, LOOKED_AT = 8, 500
 OUTLINES = {"ST single": (230, 60, 30), "ST multi": (30, 90, 230)}
 
 
