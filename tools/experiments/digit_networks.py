@@ -91,9 +91,17 @@ def most(parameters: Callable[[int], int], limit: int) -> int:
 
 
 def fully_connected_localisation(size: tuple[int, int, int], transformation: Transformation) -> nn.Sequential:
-    """Localisation of the ST-FCN: three fully connected layers of 32."""
-    layers: list[nn.Module] = [Standardise(), nn.Flatten()]
-    for number in (size[0] * size[1] * size[2], 32, 32):
+    """Localisation of the ST-FCN: three fully connected layers of 32.
+
+    With several channels on the picture halved: two such networks would else take more than half of the parameters.
+    """
+    channels, height, width = size
+    layers: list[nn.Module] = [Standardise()]
+    if channels > 1:
+        layers.append(nn.AvgPool2d(2))
+        height, width = height // 2, width // 2
+    layers.append(nn.Flatten())
+    for number in (channels * height * width, 32, 32):
         layers += [nn.Linear(number, 32), nn.BatchNorm1d(32), nn.ReLU()]
     return nn.Sequential(*layers, ThetaRegression(32, transformation, [middle(size, transformation)]))
 

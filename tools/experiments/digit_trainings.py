@@ -25,11 +25,6 @@ LEARNING_RATE = 4e-3
 LOCALISATION_RATE = 1.5  # of the learning rate
 WARMUP = 100
 
-# The share of a training in which the distortions grow from nothing to the paper's, for all networks. From the full
-# distortion on, the classifier learns to do without the transformer before that has learnt to undo anything: in so few
-# steps it stays at a shear, whereas it follows distortions that grow.
-GROWTH = 0.25
-
 
 @dataclass(frozen=True)
 class Training:
@@ -40,6 +35,9 @@ class Training:
         name: of the network, see `build`.
         seed: of its first weights and of its pictures.
         steps: in all.
+        growth: share of the training in which the distortions grow from nothing to the paper's, for all networks. From
+            the full distortion on, the classifier learns to do without the transformer before that has learnt to undo
+            anything: in so few steps it stays at a shear, whereas it follows distortions that grow.
         folder: where results are kept.
         prefix: of the files there.
     """
@@ -48,6 +46,7 @@ class Training:
     name: str
     seed: int
     steps: int
+    growth: float
     folder: Path
     prefix: str
 
@@ -107,7 +106,7 @@ class Training:
         def loss(step: int) -> Tensor:
             nonlocal done
             done += 1
-            strength = min(1.0, step / (GROWTH * self.steps))
+            strength = min(1.0, step / (self.growth * self.steps))
             pictures, classes = self.task.batch(digits, BATCH, self.seed, step, strength)
             return functional.cross_entropy(network(pictures.to(device)), classes.to(device))
 

@@ -33,7 +33,7 @@ def test_error_counts_wrong_pictures_in_percent() -> None:
 
 def test_a_training_is_kept_and_gives_its_network_again(tmp_path: Path, few_digits: Digits) -> None:
     task = DISTORTIONS["E"]
-    training = Training(task, "ST-CNN TPS", seed=1, steps=3, folder=tmp_path, prefix="E")
+    training = Training(task, "ST-CNN TPS", seed=1, steps=3, growth=0.5, folder=tmp_path, prefix="E")
     assert training.result() is None
     assert training.network() is None
     test = task.test(few_digits)
@@ -58,7 +58,7 @@ def test_distortions_grow_in_the_first_part_of_a_training(tmp_path: Path, few_di
         strengths.append(strength)
         return task.distort(pictures, draw, strength)
 
-    training = Training(replace(task, distort=distort), "FCN", seed=0, steps=8, folder=tmp_path, prefix="R")
+    training = Training(replace(task, distort=distort), "FCN", 0, steps=8, growth=0.25, folder=tmp_path, prefix="R")
     training.run(few_digits, task.test(few_digits), "cpu")
     assert strengths == [0, 0.5, 1, 1, 1, 1, 1, 1]
 
