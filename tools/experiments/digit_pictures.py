@@ -94,7 +94,7 @@ def label(axes: Axes, words: str) -> None:
 
 
 @torch.inference_mode()
-def turning(network: Network, pictures: Tensor, file: Path, frames: int = 24) -> None:
+def turning(network: Network, pictures: Tensor, file: Path, frames: int = 16) -> None:
     """Digits that turn from -90 to 90 degrees and back, above what the transformer reads from them, as a GIF.
 
     Args:
@@ -113,11 +113,11 @@ def turning(network: Network, pictures: Tensor, file: Path, frames: int = 24) ->
         drawn.append(frame(torch.cat(rows), pictures.shape[-1]))
     with whole_file(file) as temporary:
         back = drawn[-2:0:-1]
-        drawn[0].save(temporary, save_all=True, append_images=drawn[1:] + back, duration=80, loop=0, optimize=True)
+        drawn[0].save(temporary, save_all=True, append_images=drawn[1:] + back, duration=110, loop=0, optimize=True)
 
 
 def frame(rows: Tensor, side: int) -> Image.Image:
-    """Two rows of pictures (2 side, N side), enlarged, in 16 grey levels, with words at the left."""
+    """Two rows of pictures (2 side, N side), enlarged, in 8 grey levels, with words at the left."""
     grey = Image.fromarray((rows.clamp(0, 1) * 255).byte().numpy())
     grey = grey.resize((grey.width * SCALE, grey.height * SCALE), Image.Resampling.BICUBIC)
     margin = 64
@@ -128,4 +128,4 @@ def frame(rows: Tensor, side: int) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     for row, words in enumerate(("picture", "read")):
         draw.text((margin - 6, row * (height + 4) + height / 2), words, fill=0, anchor="rm")
-    return canvas.quantize(16)
+    return canvas.quantize(8)
