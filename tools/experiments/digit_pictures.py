@@ -39,7 +39,7 @@ def before_and_after(shown: dict[str, tuple[Network, Tensor]], file: Path) -> No
         outlines = outline(network, theta[:, 0], pictures.shape[-1])
         for index, (above, below) in enumerate(pair.T):
             show(above, pictures[index, 0])
-            above.plot(*outlines[index].T, color=BLUE, linewidth=1.2)
+            above.plot(*outlines[index].T.numpy(), color=BLUE, linewidth=1.2)
             show(below, V[index, 0])
         label(pair[0, 0], words)
         label(pair[1, 0], "read")
@@ -85,7 +85,7 @@ def outline(network: Network, theta: Tensor, side: int) -> Tensor:
 def show(axes: Axes, picture: Tensor) -> None:
     """A picture (H, W), or (H, W, 3), in 0..1; lines beyond it are cut."""
     height, width = picture.shape[:2]
-    axes.imshow(picture.clamp(0, 1), cmap="gray", vmin=0, vmax=1)
+    axes.imshow(picture.clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1)
     axes.set(xticks=[], yticks=[], xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
 
 

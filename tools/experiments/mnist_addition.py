@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def training(arguments: argparse.Namespace, name: str, seed: int) -> Training:
-    steps = arguments.steps // CNN_SHARE if name == "CNN" else arguments.steps
+    steps = max(1, arguments.steps // CNN_SHARE) if name == "CNN" else arguments.steps
     return Training(ADDITION, name, seed, steps, GROWTH, arguments.output, prefix="addition")
 
 

@@ -22,7 +22,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
     """Calls a script on the data below the test's folder, shrunk."""
 
     def run(script: ModuleType, *flags: str) -> None:
-        shrunk = ["--quick", "--steps", "8", "--root", str(tmp_path), "--output", str(tmp_path / "runs")]
+        shrunk = ["--quick", "--steps", "2", "--root", str(tmp_path), "--output", str(tmp_path / "runs")]
         monkeypatch.setattr(sys, "argv", ["script", *shrunk, *flags])
         script.main()
 
