@@ -144,13 +144,6 @@ def error(network: Network, pictures: Tensor, classes: Tensor) -> float:
     return 100 * wrong / len(classes)
 
 
-def spread(values: list[float]) -> str:
-    """Mean of the seeds, smallest to largest."""
-    if not values:
-        return "not run"
-    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
 def minutes(results: list[dict[str, Any]]) -> str:
     """Mean processor time of a training."""
     return f"{np.mean([result['processor_seconds'] for result in results]) / 60:.1f}" if results else "not run"

@@ -23,7 +23,7 @@ import torch
 from tools.command import run
 from tools.experiments import digits, harness
 from tools.experiments.digit_pictures import before_and_after, turning
-from tools.experiments.digit_trainings import BATCH, Training, minutes, spread
+from tools.experiments.digit_trainings import BATCH, Training, minutes
 from tools.experiments.digits import DISTORTIONS, TEST_SEED, Digits
 from tools.report import table, write_block
 
@@ -110,11 +110,12 @@ def report(results: dict[str, dict[str, list[dict[str, Any]]]], arguments: argpa
     for name, paper in PAPER.items():
         row = [name]
         for theirs, column in zip(paper, results, strict=True):
-            row += [str(theirs), spread([r["error"] for r in results[column][name]])]
+            row += [str(theirs), harness.spread([r["error"] for r in results[column][name]], 2)]
         rows.append([*row, minutes([r for column in results for r in results[column][name]])])
     done = [r for networks in results.values() for runs in networks.values() for r in runs]
+    seeds = harness.seeds(runs for networks in results.values() for runs in networks.values())
     said = [
-        f"Test error in percent, mean of {arguments.seeds} seeds (smallest to largest), after {arguments.steps} steps",
+        f"Test error in percent, mean of {seeds} (smallest to largest), after {arguments.steps} steps",
         f"of {BATCH} pictures. The last column is the mean processor time of a training in minutes (one thread); all",
         f"{len(done)} trainings took {sum(r['processor_seconds'] for r in done) / 3600:.1f} hours.",
     ]

@@ -1,12 +1,13 @@
-"""What the experiments share: trainings that go on after a kill, results that are kept, figures in documents."""
+"""What the experiments share: trainings that go on after a kill, results that are kept, times, figures in documents."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,46 @@ def kept(file: Path, conditions: dict[str, Any], work: Callable[[], dict[str, An
     with whole_file(file) as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n")
     return result
+
+
+def in_turn(work: dict[str, Callable[[], object]], rounds: int, device: str | torch.device) -> dict[str, float]:
+    """Median seconds of pieces of work that take turns, so that what else the machine does meets all of them.
+
+    On a CPU the processor's seconds, which other processes hardly lengthen. A first round warms up and does not count.
+    """
+    device = torch.device(device)
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for number in tqdm(range(rounds + 1), desc="timing", leave=False):
+        for name, piece in work.items():
+            start = clock(device)
+            piece()
+            if number:
+                seconds[name].append(clock(device) - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def clock(device: torch.device) -> float:
+    """Seconds: of the processor for a CPU, by the clock for a GPU whose queue is empty."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def spread(values: list[float], digits: int = 1) -> str:
+    """Mean of the seeds and, in brackets, smallest to largest; the value where there is one seed."""
+    if not values:
+        return "not run"
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def seeds(runs: Iterable[list]) -> str:
+    """How many seeds each network had that had any: "3 seeds", "1 to 3 seeds"."""
+    counts = sorted({len(some) for some in runs if some}) or [0]
+    if counts == [1]:
+        return "1 seed"
+    return f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
 
 
 def write_figures(file: Path, experiment: str, figures: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ from detector.model import Detector, build_detector
 from detector.training import TrainingOptions, build_optimizer, schedule, theta_entry
 from detector.weights import load_detector
 from tools.command import run
-from tools.experiments.harness import add_arguments, fit, kept, write_figures
+from tools.experiments.harness import add_arguments, fit, kept, spread, write_figures
 from tools.report import table, write_block
 
 BATCH = 8
@@ -277,7 +277,7 @@ def report(results: dict[str, list[dict[str, Any]]]) -> list[str]:
         cells.append(f"{np.mean([r['milliseconds'] for r in made]):.0f}")
         rows.append([name, str(len(runs)), VARIANTS[name].what, *cells])
         kinds = [(kind, group) for kind in ("poses", "leans") for group in made[0][kind]]
-        groups.append([name, *(percent([r[kind][group] for r in made], spread=False) for kind, group in kinds)])
+        groups.append([name, *(percent([r[kind][group] for r in made], ranged=False) for kind, group in kinds)])
     pictures = f"{conditions['pictures']} rendered pictures" + (
         f" and as many photographs of {', '.join(conditions['annotations'])}" if conditions["annotations"] else ""
     )
@@ -296,11 +296,11 @@ def report(results: dict[str, list[dict[str, Any]]]) -> list[str]:
     ]
 
 
-def percent(rates: list[float | None], spread: bool = True) -> str:
+def percent(rates: list[float | None], ranged: bool = True) -> str:
     values = [100 * rate for rate in rates if rate is not None]
     if not values:
         return "n/a"
-    return f"{np.mean(values):.1f}" + (f" ({min(values):.1f} to {max(values):.1f})" if spread else "")
+    return spread(values) if ranged else f"{np.mean(values):.1f}"
 
 
 if __name__ == "__main__":

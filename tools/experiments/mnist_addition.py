@@ -22,7 +22,7 @@ import torch
 from tools.command import run
 from tools.experiments import digits, harness
 from tools.experiments.digit_pictures import channels_and_reads
-from tools.experiments.digit_trainings import BATCH, Training, minutes, spread
+from tools.experiments.digit_trainings import BATCH, Training, minutes
 from tools.experiments.digits import ADDITION, TEST_SEED, Digits
 from tools.report import table, write_block
 
@@ -94,13 +94,13 @@ def collected(arguments: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
 def report(results: dict[str, list[dict[str, Any]]], arguments: argparse.Namespace) -> list[str]:
     """The table: the paper's error, then ours."""
     rows = [
-        [name, str(PAPER[name]), spread([result["error"] for result in runs]), minutes(runs)]
+        [name, str(PAPER[name]), harness.spread([result["error"] for result in runs], 2), minutes(runs)]
         for name, runs in results.items()
     ]
     said = [
-        f"Test error in percent, mean of {arguments.seeds} seeds (smallest to largest), after {arguments.steps} steps",
-        f"({arguments.steps // CNN_SHARE} for CNN) of {BATCH} pictures, and the mean processor time of a training (one",
-        "thread).",
+        f"Test error in percent, mean of {harness.seeds(results.values())} (smallest to largest), after",
+        f"{arguments.steps} steps ({arguments.steps // CNN_SHARE} for CNN) of {BATCH} pictures, and the mean processor",
+        "time of a training (one thread).",
     ]
     return [*said, "", *table(["network", "paper", "here", "processor minutes"], rows)]
 

@@ -16,9 +16,6 @@ done is kept in --output, and a run that was stopped goes on where it was.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,7 +32,7 @@ from detector.weights import load_backbone
 from tools.command import run
 from tools.experiments import part_pictures, posed_pedestrians
 from tools.experiments.birds import PARTS, Birds, read_birds
-from tools.experiments.harness import add_arguments, cosine, fit, kept, write_figures
+from tools.experiments.harness import add_arguments, cosine, fit, in_turn, kept, seeds, spread, write_figures
 from tools.experiments.part_networks import SCALE, TILES, PartNetwork
 from tools.report import table, write_block
 
@@ -247,45 +244,25 @@ def look(theta: Tensor, boxes: Tensor) -> dict[str, list]:
 
 def time_networks(models: dict[str, PartNetwork], train: Pictures, arguments: argparse.Namespace) -> dict[str, Any]:
     """Milliseconds of a training step and of inference for a batch, medians; the networks take turns."""
-    step: dict[str, list[float]] = {name: [] for name in models}
-    inference: dict[str, list[float]] = {name: [] for name in models}
     optimizers = {name: make_optimizer(model, arguments) for name, model in models.items()}
     images = normalised(train.images[: arguments.batch], arguments.device)
+
+    def step(name: str) -> None:
+        loss = batch_loss(models[name].train(), train, 0, 0, arguments.batch, arguments.device)
+        optimizers[name].zero_grad(set_to_none=True)
+        loss.backward()
+        optimizers[name].step()
+
+    @torch.inference_mode()
+    def infer(name: str) -> None:
+        models[name].eval()(images)
+
     rounds = 2 if arguments.quick else ROUNDS
-    for turn in tqdm(range(rounds + 1), desc="timing"):
-        for name, model in models.items():
-
-            def update(model: PartNetwork = model, name: str = name, turn: int = turn) -> None:
-                loss = batch_loss(model.train(), train, 0, turn, arguments.batch, arguments.device)
-                optimizers[name].zero_grad(set_to_none=True)
-                loss.backward()
-                optimizers[name].step()
-
-            def infer(model: PartNetwork = model) -> None:
-                with torch.inference_mode():
-                    model.eval()(images)
-
-            for times, work in ((step, update), (inference, infer)):
-                spent = milliseconds(work, arguments.device)
-                if turn:  # the first warms up
-                    times[name].append(spent)
-    return {
-        "step": {name: statistics.median(times) for name, times in step.items()},
-        "inference": {name: statistics.median(times) for name, times in inference.items()},
-    }
-
-
-def milliseconds(work: Callable[[], None], device: str) -> float:
-    """On a CPU those of the processor, which other processes do not lengthen."""
-    if device == "cpu":
-        start = time.process_time()
-        work()
-        return 1000 * (time.process_time() - start)
-    torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    work()
-    torch.cuda.synchronize(device)
-    return 1000 * (time.perf_counter() - start)
+    result = {}
+    for what, work in (("step", step), ("inference", infer)):
+        seconds = in_turn({name: partial(work, name) for name in models}, rounds, arguments.device)
+        result[what] = {name: 1000 * value for name, value in seconds.items()}
+    return result
 
 
 def mean_of(runs: list[dict[str, Any]], key: str) -> np.ndarray:
@@ -300,13 +277,12 @@ def report(
     attributes = posed_pedestrians.ATTRIBUTES if made else ()
     rows, windows = [], []
     for name, runs in results.items():
-        values = [r["accuracy"] for r in runs]
         right = mean_of(runs, "attributes") if made else []
         ratios = [times[kind][name] / times[kind]["CNN"] for kind in ("step", "inference")]
         rows.append(
             [
                 name,
-                f"{np.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})",
+                spread([r["accuracy"] for r in runs]),
                 PAPER.get(name, ""),
                 *(f"{100 * share:.1f}" for share in right),
                 *(f"{ratio:.2f}" for ratio in ratios),
@@ -338,7 +314,7 @@ def report(
         f"`{command} --document docs/experiments.md --figures docs/experiments.json`",
         "",
         f"{train} {what} to train on, {test} to test, {side} px, crops of {side // 2} px; {conditions['steps']} steps "
-        f"of {conditions['batch']}, mean of {len(results['CNN'])} seeds (smallest to largest).",
+        f"of {conditions['batch']}, mean of {seeds(results.values())} (smallest to largest).",
         f"{minutes:.0f} minutes of training in all on a machine with other work, {processor:.0f} of one core alone. "
         f"Times are those of the CNN's {times['step']['CNN']:.0f} ms a step and "
         f"{times['inference']['CNN']:.0f} ms a batch at inference.",

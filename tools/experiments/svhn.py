@@ -22,7 +22,6 @@ import argparse
 import functools
 import itertools
 import statistics
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,6 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from datasets.errors import InputError
 from datasets.output import whole_file
@@ -39,7 +37,7 @@ from detector.spatial_transformer import sample
 from tools.command import run
 from tools.experiments import digits
 from tools.experiments.composed_numbers import compose_split
-from tools.experiments.harness import add_arguments, cosine, fit, kept, write_figures
+from tools.experiments.harness import add_arguments, cosine, fit, in_turn, kept, seeds, spread, write_figures
 from tools.experiments.house_numbers import ANNOTATIONS, LONGEST, NONE, read_splits
 from tools.experiments.number_networks import (
     NETWORKS,
@@ -221,8 +219,7 @@ def result_file(output: Path, name: str, seed: int) -> Path:
 def times(arguments: argparse.Namespace, width: float, rounds: int) -> dict[str, Any]:
     """How long a training step and an inference take, each network's against the CNN's.
 
-    In float32, as the paper's. The three take turns, so that what else the machine does meets all of them; medians of
-    `rounds` rounds.
+    In float32, as the paper's; medians of `rounds` rounds.
     """
     device = torch.device(arguments.device)
     count = 16 if device.type == "cpu" else 128
@@ -245,25 +242,10 @@ def times(arguments: argparse.Namespace, width: float, rounds: int) -> dict[str,
 
     result: dict[str, Any] = {"batch": count}
     for what, work in (("step", step), ("inference", infer)):
-        seconds: dict[str, list[float]] = {name: [] for name in NETWORKS}
-        for number in tqdm(range(rounds + 1), f"times, {what}", leave=False):
-            for name in NETWORKS:
-                start = clock(device)
-                work(name)
-                if number:  # the first is a warm-up
-                    seconds[name].append(clock(device) - start)
-        medians = {name: statistics.median(values) for name, values in seconds.items()}
+        medians = in_turn({name: functools.partial(work, name) for name in NETWORKS}, rounds, device)
         result[f"{what}_seconds"] = medians
         result[f"{what}_ratio"] = {name: medians[name] / medians["CNN"] for name in NETWORKS[1:]}
     return result
-
-
-def clock(device: torch.device) -> float:
-    """Seconds: processor time on a CPU, so that other programs do not count, and time passed on a GPU."""
-    if device.type == "cpu":
-        return time.process_time()
-    torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def report(
@@ -277,8 +259,7 @@ def report(
     head = ["network", "paper, 64 px", "paper, 128 px", f"ours, {arguments.size} px", "step", "inference", "minutes"]
     rows = []
     for name, runs in results.items():
-        errors = [one["error"] for one in runs]
-        ours = f"{statistics.mean(errors):.1f} ({min(errors):.1f} to {max(errors):.1f})"
+        ours = spread([one["error"] for one in runs])
         relative = [f"{ratios[what].get(name, 1.0):.2f}" for what in ("step_ratio", "inference_ratio")]
         minutes = statistics.mean(one["seconds"] for one in runs) / 60
         rows.append([name, *(f"{error:.1f}" for error in PAPER[name]), ours, *relative, f"{minutes:.1f}"])
@@ -287,7 +268,7 @@ def report(
     if arguments.made:
         source += f" --train-pictures {arguments.train_pictures} --test-pictures {arguments.test_pictures}"
     return [
-        f"Sequence error in percent, mean of {arguments.seeds} seeds (smallest to largest), on {len(test.labels)} "
+        f"Sequence error in percent, mean of {seeds(results.values())} (smallest to largest), on {len(test.labels)} "
         f"{data} after {arguments.steps} steps of {arguments.batch} of {len(train.labels)} others; networks of "
         f"{arguments.width:g} of the paper's channels. {train.left_out + test.left_out} numbers of no or more than "
         f"{LONGEST} digits are left out. Minutes are wall-clock time of a training; step and inference are times of "

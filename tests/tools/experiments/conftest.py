@@ -13,7 +13,7 @@ import torch
 from tools.experiments.digits import Digits
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """On a busy machine two threads wait for each other in every one of many small operations."""
     threads = torch.get_num_threads()

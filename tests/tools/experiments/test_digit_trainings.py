@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from tools.experiments.digit_networks import Network
-from tools.experiments.digit_trainings import Training, error, minutes, spread
+from tools.experiments.digit_trainings import Training, error, minutes
 from tools.experiments.digits import DISTORTIONS, Digits
 
 
@@ -63,7 +63,5 @@ def test_distortions_grow_in_the_first_part_of_a_training(tmp_path: Path, few_di
     assert strengths == [0, 0.5, 1, 1, 1, 1, 1, 1]
 
 
-def test_cells_of_the_tables() -> None:
-    assert spread([1.0, 2.0, 4.5]) == "2.50 (1.00 to 4.50)"
-    assert spread([]) == "not run"
+def test_minutes_of_trainings() -> None:
     assert minutes([{"processor_seconds": 60}, {"processor_seconds": 120}]) == "1.5"

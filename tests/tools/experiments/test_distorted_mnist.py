@@ -49,7 +49,7 @@ def test_distorted_mnist_from_files_to_the_document(
     assert figures["E"]["FCN"] == figures["R"]["CNN"] == []
     text = (tmp_path / "e.md").read_text()
     error = figures["R"]["FCN"][0]
-    assert f"| FCN | 2.1 | {error:.2f} ({error:.2f} to {error:.2f}) | 5.2 |" in text
+    assert f"| FCN | 2.1 | {error:.2f} | 5.2 |" in text
     assert "| CNN | 1.2 | not run |" in text
     for name, frames in (("distorted_mnist.png", 1), ("turning_digits.gif", 30)):
         assert f"(pictures/{name})" in text

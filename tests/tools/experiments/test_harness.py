@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 
 from datasets.errors import InputError
 from tools.experiments import harness
-from tools.experiments.harness import cosine, fit, kept, write_figures
+from tools.experiments.harness import clock, cosine, fit, in_turn, kept, seeds, spread, write_figures
 
 
 class Killed(Exception):
@@ -89,3 +91,37 @@ def test_figures_of_other_experiments_stay(tmp_path: Path) -> None:
     file.write_text("[1")
     with pytest.raises(InputError, match="not a JSON object"):
         write_figures(file, "a", {})
+
+
+def test_cells_of_the_tables() -> None:
+    assert spread([1.0, 2.0, 4.5], 2) == "2.50 (1.00 to 4.50)"
+    assert spread([26.46]) == "26.5"
+    assert spread([]) == "not run"
+    assert seeds([[1, 2, 3], [1, 2, 3]]) == "3 seeds"
+    assert seeds([[1, 2, 3], [], [1]]) == "1 to 3 seeds"
+    assert seeds([[1]]) == "1 seed"
+    assert seeds([[]]) == "0 seeds"
+
+
+def test_work_takes_turns_and_the_first_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, order = [0.0], []
+
+    def spend(name: str, *seconds: float) -> Callable[[], None]:
+        left = list(seconds)
+
+        def work() -> None:
+            order.append(name)
+            now[0] += left.pop(0)
+
+        return work
+
+    monkeypatch.setattr(harness, "clock", lambda device: now[0])
+    work = {"a": spend("a", 100, 1, 9, 2), "b": spend("b", 100, 5, 3, 4)}
+    assert in_turn(work, 3, "cpu") == {"a": 2, "b": 4}
+    assert "".join(order) == "abababab"
+
+
+def test_a_processor_that_waits_spends_nothing() -> None:
+    start = clock(torch.device("cpu"))
+    time.sleep(0.3)
+    assert clock(torch.device("cpu")) - start < 0.2

@@ -6,7 +6,6 @@ import gzip
 import json
 import struct
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -20,15 +19,6 @@ from detector.spatial_transformer import SpatialTransformer
 from tools.experiments import svhn
 from tools.experiments.house_numbers import HouseNumber, write_annotations
 from tools.experiments.number_networks import NETWORKS, build, build_optimizer, sequence_loss, sequence_wrong
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """On a busy machine two threads wait for each other in every one of many small operations."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def kinds(model: nn.Sequential) -> list[str]:
