@@ -21,13 +21,17 @@ from datasets.output import whole_file
 CHECKPOINT_SECONDS = 60.0
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, steps: int, output: str) -> None:
-    """The flags that all experiments have."""
+def add_arguments(parser: argparse.ArgumentParser, *, steps: int | dict[str, int], output: str) -> None:
+    """The flags that all experiments have; --steps is None by default where there are several by name."""
+    if isinstance(steps, dict):
+        default, said = None, ", ".join(f"{name} {number}" for name, number in steps.items())
+    else:
+        default, said = steps, str(steps)
     parser.add_argument(
         "--output", type=Path, default=Path(output), metavar="DIR", help=f"where results are kept (default {output})"
     )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings of each network (default 3)")
-    parser.add_argument("--steps", type=int, default=steps, metavar="N", help=f"a training (default {steps})")
+    parser.add_argument("--steps", type=int, default=default, metavar="N", help=f"a training (default {said})")
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda, cuda:1 ... (default cpu)")
     parser.add_argument("--document", type=Path, metavar="FILE", help="Markdown whose block to rewrite, with pictures")
     parser.add_argument("--figures", type=Path, metavar="FILE", help="JSON whose entry to rewrite")
