@@ -11,7 +11,6 @@ integers of whatever width suffices: they become float64 before anything is comp
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -23,6 +22,7 @@ from scipy.io import loadmat, savemat
 
 from datasets.coco import corners
 from datasets.errors import InputError
+from datasets.output import whole_file
 from datasets.pictures import read_picture
 from datasets.sample import Annotations, PedestrianDataset, Sample
 
@@ -249,20 +249,20 @@ def write_citypersons(dataset: PedestrianDataset, root: str | Path, split: str, 
         name = f"{city}_000000_{i:06d}"
         image = dataset[i].image
         png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
-        _replace(root / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png", png)
+        with whole_file(root / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png") as temporary:
+            temporary.write_bytes(png)
         rows = _rows_of(dataset.annotations, i)
         content = {"imgHeight": image.shape[0], "imgWidth": image.shape[1], "objects": [_object(row) for row in rows]}
-        path = root / "gtBboxCityPersons" / split / city / f"{name}_gtBboxCityPersons.json"
-        _replace(path, json.dumps(content).encode())
+        with whole_file(root / "gtBboxCityPersons" / split / city / f"{name}_gtBboxCityPersons.json") as temporary:
+            temporary.write_text(json.dumps(content))
         # As in the distributed files: unsigned where no box begins left of the picture.
         cells[0, i] = {
             "cityname": city,
             "im_name": f"{name}_leftImg8bit.png",
             "bbs": rows.astype(np.int16 if rows.min(initial=0) < 0 else np.uint16),
         }
-    packed = BytesIO()
-    savemat(packed, {f"anno_{split}_aligned": cells}, do_compression=True)
-    _replace(root / f"anno_{split}.mat", packed.getvalue())
+    with whole_file(root / f"anno_{split}.mat") as temporary, temporary.open("wb") as file:
+        savemat(file, {f"anno_{split}_aligned": cells}, do_compression=True)
 
 
 def _rows_of(annotations: Annotations, picture: int) -> np.ndarray:
@@ -286,14 +286,3 @@ def _whole(boxes: np.ndarray) -> np.ndarray:
 def _object(row: np.ndarray) -> dict[str, object]:
     values = row.tolist()
     return {"instanceId": values[5], "bbox": values[1:5], "bboxVis": values[6:10], "label": NAMES[values[0]]}
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write under a temporary name, then move: the final name never holds half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

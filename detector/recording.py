@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from datasets.errors import InputError
+from datasets.output import whole_file
 from detector.drawing import STRIP_HEIGHT, crop_sheet, draw_detections, person_strips, side_by_side
 from detector.inference import Detected, boxes_xywh
 from detector.spatial_transformer import Transformation
@@ -90,16 +89,9 @@ class Recorder:
         Raises:
             InputError: the file cannot be written.
         """
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         content = {"images": self.images, "detections": self.detections, "settings": settings}
-        try:
+        with whole_file(path) as temporary:
             temporary.write_text(json.dumps(content), encoding="utf-8")
-            os.replace(temporary, path)
-        except OSError as error:
-            raise InputError(f"cannot write {path} ({error.strerror}): check the folder and the free space") from None
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def crops_panel(image: np.ndarray, found: Detected, transformation: Transformation, fixed: bool) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from datasets.errors import InputError
+from datasets.output import whole_file
 
 
 class RunDirectory:
@@ -57,15 +57,13 @@ class RunDirectory:
                 )
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a small file under a temporary name first."""
-        partial = self.path / f".{name}.partial"
-        partial.write_text(text)
-        os.replace(partial, self.path / name)
+        """Write a small file whole or not at all."""
+        with whole_file(self.path / name) as temporary:
+            temporary.write_text(text)
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
-        partial = self.path / ".checkpoint.pt.partial"
-        torch.save(state, partial)
-        os.replace(partial, self.checkpoint_file)
+        with whole_file(self.checkpoint_file) as temporary:
+            torch.save(state, temporary)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The state saved last, on the CPU, or None; log entries after it are dropped.

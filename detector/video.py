@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from datasets.errors import InputError
+from datasets.output import whole_file
 from datasets.pictures import read_picture
 
 # Read at the first video: FFmpeg's own words would stand between our one-line messages.
@@ -186,18 +187,11 @@ def write_picture(path: str | Path, image: np.ndarray) -> None:
         InputError: the file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     encoded, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not encoded:
         raise InputError(f"cannot write the picture {path}: OpenCV does not write this format at this size")
-    _make_folder(path.parent)
-    try:
+    with whole_file(path) as temporary:
         temporary.write_bytes(data.tobytes())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"cannot write the picture {path} ({error.strerror}): check the folder") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _make_folder(folder: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.errors import InputError
+from datasets.output import whole_file
 
 HEADER = re.compile(r"%\s*bbGt\s+version=(\d+)")
 COLUMNS = {0: 10, 1: 10, 2: 11, 3: 12}  # by version
@@ -102,13 +103,8 @@ def write_bbgt(path: Path, annotation: FrameAnnotation) -> None:
     for i, label in enumerate(annotation.label):
         numbers = [*annotation.pos[i], annotation.occluded[i], *annotation.posv[i], annotation.ignore[i], 0]
         lines.append(" ".join([str(label), *(f"{np.floor(number + 0.5):.0f}" for number in numbers)]))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="ascii")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def visible_fraction(annotation: FrameAnnotation) -> np.ndarray:

@@ -16,6 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets.errors import InputError
+from datasets.output import whole_file
+
 FORMAT = 1  # rises with every change of what the files of the cache hold
 
 
@@ -49,12 +52,5 @@ def load(path: Path, key: str) -> dict[str, np.ndarray] | None:
 
 def save(path: Path, key: str, arrays: dict[str, np.ndarray]) -> None:
     """Keep `arrays` in `path` under `key`; another process that reads or writes it sees all or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, key=np.array(key), **arrays)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with suppress(InputError), whole_file(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, key=np.array(key), **arrays)

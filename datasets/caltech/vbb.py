@@ -11,7 +11,6 @@ reading takes. So before scipy parses it, the cells of frames that nobody asked 
 from __future__ import annotations
 
 import io
-import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import numpy as np
 from scipy.io import loadmat, savemat
 
 from datasets.errors import InputError
+from datasets.output import whole_file
 
 VERSION = 1.4
 # Types and classes of the elements of a MATLAB file, as "MAT-File Format" numbers them.
@@ -217,14 +217,8 @@ def write_vbb(path: str | Path, annotation: VideoAnnotation) -> None:
         "log": 0.0,
         "logLen": 0.0,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            savemat(file, {"A": content, "vers": VERSION})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        savemat(file, {"A": content, "vers": VERSION})
 
 
 def _cells(annotation: VideoAnnotation) -> np.ndarray:

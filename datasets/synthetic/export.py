@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from datasets.output import whole_file
 from datasets.sample import Annotations
 from datasets.synthetic.splits import SyntheticPedestrians
 
@@ -46,20 +46,11 @@ def _plain(value: np.generic) -> str | float:
 def write_citypersons_json(dataset: SyntheticPedestrians, folder: str | Path, name: str = "annotations.json") -> Path:
     """Write all pictures (JPEG, quality 95) and then their annotations into `folder`; returns the JSON's path."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for i in range(len(dataset)):
         _, packed = cv2.imencode(".jpg", dataset[i].image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-        _replace(folder / dataset.file_name(i), packed.tobytes())
+        with whole_file(folder / dataset.file_name(i)) as temporary:
+            temporary.write_bytes(packed.tobytes())
     path = folder / name
-    _replace(path, json.dumps(citypersons_dict(dataset.annotations)).encode())
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(citypersons_dict(dataset.annotations)))
     return path
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write under a temporary name, then move: the final name never holds half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from math import atan2, degrees, hypot, pi, sin
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from datasets.errors import InputError
+from datasets.output import whole_file
 from datasets.synthetic import sensor
 from datasets.synthetic.figure import Figure, body_height, build_skeleton, draw_figure_at_random
 from datasets.synthetic.population import MOST, Placed, draw_surroundings
@@ -104,23 +104,19 @@ def render_video(
     stage = paint_scenery(rng, view)
     camera = replace(sensor.draw_sensor(rng), motion=0, quality=0)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.mp4")
-    writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
     tables = []
-    try:
-        if not writer.isOpened():
-            raise InputError(f"{path}: cannot be written as mp4; check the folder and OpenCV's video support")
-        for frame in tqdm(range(frames), desc="rendering", unit="frame", disable=not progress):
-            table, image = _render_frame(view, stage, standing, walkers, frame / fps)
-            image = sensor.expose(image, camera, generator(seed, frame, 4))
-            writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-            tables.append(table)
-        writer.release()
-        os.replace(temporary, path)
-    finally:
-        writer.release()
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary:
+        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
+        try:
+            if not writer.isOpened():
+                raise InputError(f"{path}: cannot be written as mp4; check the folder and OpenCV's video support")
+            for frame in tqdm(range(frames), desc="rendering", unit="frame", disable=not progress):
+                table, image = _render_frame(view, stage, standing, walkers, frame / fps)
+                image = sensor.expose(image, camera, generator(seed, frame, 4))
+                writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+                tables.append(table)
+        finally:
+            writer.release()
     return tables
 
 

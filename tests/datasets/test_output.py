@@ -49,3 +49,13 @@ def test_a_link_stays_a_link_and_a_device_a_device(tmp_path):
     assert (tmp_path / "real.json").read_text() == "new"
     with pytest.raises(InputError, match="cannot be written"), whole_file("/dev/null"):
         pass
+
+
+def test_a_failed_move_leaves_no_temporary_file(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("no space")
+
+    monkeypatch.setattr("datasets.output.os.replace", fail)
+    with pytest.raises(InputError, match="no space"), whole_file(tmp_path / "a.txt") as temporary:
+        temporary.write_text("whole")
+    assert list(tmp_path.iterdir()) == []

@@ -46,13 +46,3 @@ def test_a_break_leaves_no_json(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_citypersons_json(SyntheticPedestrians("val", 1, SIZE), tmp_path)
     assert [p.suffix for p in tmp_path.iterdir()] == [".jpg"]
-
-
-def test_a_failed_move_leaves_no_temporary_file(tmp_path, monkeypatch):
-    def fail(*_):
-        raise OSError("no space")
-
-    monkeypatch.setattr(export.os, "replace", fail)
-    with pytest.raises(OSError, match="no space"):
-        write_citypersons_json(SyntheticPedestrians("val", 1, SIZE), tmp_path)
-    assert list(tmp_path.iterdir()) == []
