@@ -14,18 +14,25 @@ def write_block(document: str | Path, name: str, lines: list[str]) -> None:
     Raises:
         InputError: the file cannot be read or lacks the two marks.
     """
-    document = Path(document)
+    before, after = around_block(document, name)
+    with whole_file(document) as temporary:
+        temporary.write_text("\n".join([before, *lines, after]), encoding="utf-8")
+
+
+def around_block(document: str | Path, name: str) -> tuple[str, str]:
+    """What stands up to the first mark, which is its end, and from the second on.
+
+    Raises:
+        InputError: the file cannot be read or lacks the two marks.
+    """
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     try:
-        text = document.read_text(encoding="utf-8")
+        text = Path(document).read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot read {document} ({error.strerror}): check the path") from None
     if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
         raise InputError(f"{document} lacks the marks {start} and {end}: add them where the figures are to stand")
-    before, rest = text.split(start)
-    _, after = rest.split(end)
-    with whole_file(document) as temporary:
-        temporary.write_text("\n".join([before + start, *lines, end + after]), encoding="utf-8")
+    return text[: text.index(start) + len(start)], text[text.index(end) :]
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:

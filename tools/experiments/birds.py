@@ -22,6 +22,7 @@ import numpy as np
 
 from datasets.errors import InputError
 from datasets.output import whole_file
+from datasets.pictures import read_picture
 
 FOLDER = "CUB_200_2011"
 
@@ -84,9 +85,7 @@ class Birds:
             InputError: the picture is missing or damaged.
         """
         file = self.folder / "images" / self.paths[index]
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
-        if image is None:
-            raise InputError(f"{file} is missing or no picture: unpack the archive again")
+        image = read_picture(file)
         height, width = image.shape[:2]
         scale = side / min(height, width)
         size = (max(side, round(width * scale)), max(side, round(height * scale)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def load(root: Path, download: bool = False) -> tuple[Digits, Digits]:
         if download or all((raw / name).exists() for name in names):
             return read(root, download)
         if not all((raw / f"{name}.gz").exists() for name in names):
-            raise InputError(f"{raw} does not hold MNIST: name its --root (../shared/data/mnist?) or --download it")
+            raise InputError(f"{raw} does not hold MNIST: name another folder (../shared/data/mnist?) or --download it")
         # torchvision wants the files unpacked; the folder may not be ours to write to.
         with TemporaryDirectory() as folder:
             unpacked = Path(folder) / "MNIST" / "raw"
@@ -69,8 +70,8 @@ def load(root: Path, download: bool = False) -> tuple[Digits, Digits]:
             for name in names:
                 (unpacked / name).write_bytes(gzip.decompress((raw / f"{name}.gz").read_bytes()))
             return read(Path(folder), False)
-    except (RuntimeError, OSError, EOFError, ValueError, AssertionError) as error:
-        raise InputError(f"{raw}: MNIST cannot be read ({error}): name another --root, or --download it") from None
+    except (RuntimeError, OSError, EOFError, KeyError, ValueError, AssertionError, zlib.error) as error:
+        raise InputError(f"{raw}: MNIST cannot be read ({error}): name another folder, or --download it") from None
 
 
 def read(root: Path, download: bool) -> tuple[Digits, Digits]:

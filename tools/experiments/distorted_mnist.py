@@ -4,7 +4,7 @@
     python tools/experiments/distorted_mnist.py --root ../shared/data/mnist --columns R P --networks CNN "ST-CNN Aff"
     python tools/experiments/distorted_mnist.py --root ../shared/data/mnist --collect \\
         --document docs/experiments.md --figures docs/experiments.json
-    python tools/experiments/distorted_mnist.py --download --output runs/quick --quick
+    python tools/experiments/distorted_mnist.py --download --quick
 
 Columns: R turned by up to 90 degrees; RTS turned, scaled and placed on 42 x 42; P projective; E elastic. The
 distortions are made anew for every picture of every step, the same for all networks of a seed; the test set is
@@ -29,7 +29,7 @@ from tools.report import table, write_block
 
 # By column, unless --steps says otherwise: where a digit may be anywhere, transformers need longest to find it.
 STEPS = {"R": 5000, "RTS": 7000, "P": 3000, "E": 5000}
-QUICK_STEPS = 40
+QUICK = {"steps": 40}
 GROWTH = 0.25  # see `Training`
 
 # Test error in percent, table 1 of the paper; columns in the order of `DISTORTIONS`.
@@ -60,15 +60,11 @@ def main() -> None:
     parser.add_argument("--columns", nargs="+", choices=DISTORTIONS, default=list(DISTORTIONS), metavar="NAME")
     parser.add_argument("--networks", nargs="+", choices=PAPER, default=list(PAPER), metavar="NAME")
     parser.add_argument("--collect", action="store_true", help="train nothing, write what is kept")
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.steps, arguments.seeds = min(arguments.steps or QUICK_STEPS, QUICK_STEPS), 1
-        arguments.output /= "quick"
+    arguments = harness.parsed(parser, "distorted_mnist", QUICK)
 
     train, test = digits.load(arguments.root, arguments.download)
     if arguments.quick:
         test = Digits(test.pictures[:1000], test.labels[:1000])
-    arguments.output.mkdir(parents=True, exist_ok=True)
     if not arguments.collect:
         tests = {column: DISTORTIONS[column].test(test) for column in arguments.columns}
         # Seeds outside: a run that is cut short has compared all networks.
@@ -80,13 +76,13 @@ def main() -> None:
 
     results = collected(arguments)
     lines = report(results, arguments)
+    print("\n".join(lines))
     if arguments.document:
         lines += pictures(arguments, test)
         write_block(arguments.document, "distorted_mnist", lines)
     if arguments.figures:
         errors = {c: {n: [r["error"] for r in runs] for n, runs in nets.items()} for c, nets in results.items()}
         harness.write_figures(arguments.figures, "distorted_mnist", errors)
-    print("\n".join(lines))
 
 
 def training(arguments: argparse.Namespace, column: str, name: str, seed: int) -> Training:
@@ -123,14 +119,14 @@ def report(results: dict[str, dict[str, list[dict[str, Any]]]], arguments: argpa
         f"of {BATCH} pictures. The last column is the mean processor time of a training in minutes (one thread); all",
         f"{len(done)} trainings took {sum(r['processor_seconds'] for r in done) / 3600:.1f} hours.",
     ]
-    return [*said, "", *table([*head, "processor minutes"], rows)]
+    return [harness.command(), "", *said, "", *table([*head, "processor minutes"], rows)]
 
 
 def pictures(arguments: argparse.Namespace, test: Digits) -> list[str]:
     """Draws what the kept networks read, beside the document; the lines that show it."""
     folder = arguments.document.parent / "pictures"
     chosen = torch.stack([(test.labels == digit).nonzero()[0] for digit in range(10)])
-    shown = {}
+    shown, drawn = {}, []
     for column, name in SHOWN.items():
         network = training(arguments, column, name, 0).network()
         if network is not None:
@@ -138,10 +134,11 @@ def pictures(arguments: argparse.Namespace, test: Digits) -> list[str]:
             shown[f"{column}\n{name}"] = (network, made)
             if column == "R":
                 turning(network, test.pictures[chosen[:, 0]] / 255, folder / TURNING)
+                drawn.append(TURNING)
     if not shown:
         return []
     before_and_after(shown, folder / SHEET)
-    return ["", *[f"![{words}](pictures/{name})" for name, words in PICTURES.items() if (folder / name).exists()]]
+    return ["", *[f"![{PICTURES[name]}](pictures/{name})" for name in [SHEET, *drawn]]]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import pickle
+import shlex
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,6 +20,8 @@ from tqdm import tqdm
 
 from datasets.errors import InputError
 from datasets.output import whole_file
+from detector.inference import choose_device
+from tools.report import around_block
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -30,12 +35,49 @@ def add_arguments(parser: argparse.ArgumentParser, *, steps: int | dict[str, int
     parser.add_argument(
         "--output", type=Path, default=Path(output), metavar="DIR", help=f"where results are kept (default {output})"
     )
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings of each network (default 3)")
-    parser.add_argument("--steps", type=int, default=default, metavar="N", help=f"a training (default {said})")
+    parser.add_argument("--seeds", type=positive, default=3, metavar="N", help="trainings of each network (default 3)")
+    parser.add_argument("--steps", type=positive, default=default, metavar="N", help=f"a training (default {said})")
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda, cuda:1 ... (default cpu)")
     parser.add_argument("--document", type=Path, metavar="FILE", help="Markdown whose block to rewrite, with pictures")
     parser.add_argument("--figures", type=Path, metavar="FILE", help="JSON whose entry to rewrite")
-    parser.add_argument("--quick", action="store_true", help="a short run, to see that it runs (minutes on 2 cores)")
+    parser.add_argument(
+        "--quick", action="store_true", help="a short run below --output, to see that it runs (minutes on 2 cores)"
+    )
+
+
+def positive(text: str) -> int:
+    """A flag's value, 1 or more."""
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def parsed(parser: argparse.ArgumentParser, block: str, quick: dict[str, float]) -> argparse.Namespace:
+    """The command line. What would fail after hours of training fails here.
+
+    Args:
+        parser: with `add_arguments`.
+        block: of --document, that is written in the end.
+        quick: the most that --quick does, by the name of the argument. It also keeps its results apart.
+
+    Raises:
+        InputError: no such device, or no such block in the document.
+    """
+    arguments = parser.parse_args()
+    choose_device(arguments.device)
+    if arguments.document:
+        around_block(arguments.document, block)
+    if arguments.quick:
+        arguments.output /= "quick"
+        for name, most in ({"seeds": 1} | quick).items():
+            given = getattr(arguments, name)
+            setattr(arguments, name, most if given is None else min(most, given))
+    return arguments
+
+
+def command() -> str:
+    """This command, as it was given, for a document."""
+    return f"`python {shlex.join(sys.argv)}`"
 
 
 def cosine(step: int, steps: int, warmup: int = 0) -> float:
@@ -53,8 +95,9 @@ def fit(
     *,
     rate: Callable[[int], float],
     checkpoint: Path,
+    conditions: dict[str, Any],
     words: str,
-) -> float:
+) -> dict[str, float]:
     """Train a model to its last step, from its checkpoint where there is one; the checkpoint is removed at the end.
 
     Args:
@@ -65,54 +108,83 @@ def fit(
         steps: in all.
         rate: share of the learning rate at a step.
         checkpoint: written every minute.
+        conditions: of the training; a checkpoint of others is left alone until it is written over.
         words: beside the progress bar.
 
     Returns:
-        Seconds of training, those before a kill included.
+        "seconds" by the clock and "processor_seconds" as `clock` has them, those before a kill included.
 
     Raises:
-        InputError: a loss is not finite, or the checkpoint cannot be written.
+        InputError: a loss is not finite, or the checkpoint cannot be read or written.
     """
     rates = [group["lr"] for group in optimizer.param_groups]
-    first, seconds = 0, 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+    device = next(model.parameters()).device
+    first, spent = 0, {"seconds": 0.0, "processor_seconds": 0.0}
+    if (state := _read_checkpoint(checkpoint, device)) and state.get("conditions") == conditions:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-        first, seconds = state["step"], state["seconds"]
+        first, spent = state["step"], state["spent"]
     model.train()
-    start = saved = time.monotonic()
+    start, processor = time.monotonic(), clock(device)
+    saved = start
+
+    def times() -> dict[str, float]:
+        now = {"seconds": time.monotonic() - start, "processor_seconds": clock(device) - processor}
+        return {name: spent[name] + value for name, value in now.items()}
+
     bar = tqdm(range(first, steps), desc=words, initial=first, total=steps, leave=False, mininterval=1)
     for step in bar:
         for group, learning_rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = learning_rate * rate(step)
         value = loss(step)
-        if step % 50 == 0 and not math.isfinite(shown := value.item()):
-            raise InputError(f"{words}: the loss is {shown} at step {step}: lower the learning rate")
-        if step % 50 == 0:
+        if step % 50 == 0 or step == steps - 1:
+            if not math.isfinite(shown := value.item()):
+                raise InputError(f"{words}: the loss is {shown} at step {step}: lower the learning rate")
             bar.set_postfix(loss=f"{shown:.3f}", refresh=False)
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         optimizer.step()
-        if (now := time.monotonic()) - saved > CHECKPOINT_SECONDS:
-            saved = now
+        if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            saved = time.monotonic()
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
             with whole_file(checkpoint) as temporary:
-                torch.save(state | {"seconds": seconds + now - start}, temporary)
+                torch.save(state | {"conditions": conditions, "spent": times()}, temporary)
     checkpoint.unlink(missing_ok=True)
-    return seconds + time.monotonic() - start
+    return times()
+
+
+def _read_checkpoint(file: Path, device: torch.device) -> dict[str, Any] | None:
+    if not file.exists():
+        return None
+    try:
+        return torch.load(file, weights_only=True, map_location=device)
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"{file} is damaged ({type(error).__name__}): delete it") from None
 
 
 def kept(file: Path, conditions: dict[str, Any], work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `work` gives, read from `file` where it was kept there for the same conditions."""
-    if file.exists():
-        result = json.loads(file.read_text())
-        if result["conditions"] == conditions:
-            return result
+    if (result := found(file, conditions)) is not None:
+        return result
     result = work() | {"conditions": conditions}
     with whole_file(file) as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n")
     return result
+
+
+def found(file: Path, conditions: dict[str, Any]) -> dict[str, Any] | None:
+    """What is kept in `file` for these conditions.
+
+    Raises:
+        InputError: it holds no result.
+    """
+    if not file.exists():
+        return None
+    try:
+        result = json.loads(file.read_text())
+        return result if result["conditions"] == conditions else None
+    except (OSError, ValueError, TypeError, KeyError):
+        raise InputError(f"{file} holds no result of an experiment: delete it") from None
 
 
 def in_turn(work: dict[str, Callable[[], object]], rounds: int, device: str | torch.device) -> dict[str, float]:
@@ -165,7 +237,7 @@ def write_figures(file: Path, experiment: str, figures: dict[str, Any]) -> None:
     if file.exists():
         try:
             everything = dict(json.loads(file.read_text()))
-        except (ValueError, TypeError):
+        except (OSError, ValueError, TypeError):
             raise InputError(f"{file} is not a JSON object: mend it or choose another --figures") from None
     everything[experiment] = figures
     with whole_file(file) as temporary:

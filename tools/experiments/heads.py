@@ -42,7 +42,7 @@ from detector.model import Detector, build_detector
 from detector.training import TrainingOptions, build_optimizer, schedule, theta_entry
 from detector.weights import load_detector
 from tools.command import run
-from tools.experiments.harness import add_arguments, fit, kept, spread, write_figures
+from tools.experiments.harness import add_arguments, fit, kept, parsed, positive, spread, write_figures
 from tools.report import table, write_block
 
 BATCH = 8
@@ -99,17 +99,15 @@ def main() -> None:
     add_arguments(parser, steps=300, output="runs/heads")
     parser.add_argument("--weights", metavar="FILE", help="of the detector that gives maps (default: the released)")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
-    parser.add_argument("--pictures", type=int, default=400, metavar="N", help="rendered, to train on (default 400)")
-    parser.add_argument("--val-pictures", type=int, default=200, metavar="N", help="to measure on (default 200)")
+    parser.add_argument("--pictures", type=positive, default=400, metavar="N", help="rendered, to train on (400)")
+    parser.add_argument("--val-pictures", type=positive, default=200, metavar="N", help="to measure on (default 200)")
     parser.add_argument("--root", metavar="DIR", help="folder of photographs in COCO's format (default: none)")
     parser.add_argument("--annotations", nargs="+", default=[], metavar="FILE", help="photographs to train on too")
     parser.add_argument(
         "--val-annotations", nargs="+", default=[], metavar="FILE", help="photographs to measure on too"
     )
     parser.add_argument("--collect", action="store_true", help="train nothing, report what --output holds")
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.steps, arguments.pictures, arguments.val_pictures, arguments.seeds = 4, 8, 4, 1
+    arguments = parsed(parser, "heads", {"steps": 4, "pictures": 8, "val_pictures": 4})
 
     if not arguments.collect:
         compare(arguments)
@@ -142,8 +140,8 @@ def compare(arguments: argparse.Namespace) -> None:
     sets = {name: validation_set(detector, dataset) for name, dataset in validation.items()}
 
     def work(name: str, seed: int, file: Path) -> dict[str, Any]:
-        words = f"{name}, seed {seed}"
-        model = train_head(detector, VARIANTS[name], train, arguments.steps, seed, file.with_suffix(".pt"), words)
+        checkpoint = file.with_suffix(".checkpoint.pt")
+        model = train_head(detector, VARIANTS[name], train, arguments.steps, seed, checkpoint, conditions)
         return {name: measure(model, one) for name, one in sets.items()}
 
     shared = ("weights", "steps", "pictures", "val_pictures", "annotations", "val_annotations")
@@ -206,7 +204,13 @@ def batch(pictures: list[Picture]) -> tuple[dict[str, Tensor], list[Tensor], lis
 
 
 def train_head(
-    detector: Detector, variant: Variant, pictures: list[Picture], steps: int, seed: int, checkpoint: Path, words: str
+    detector: Detector,
+    variant: Variant,
+    pictures: list[Picture],
+    steps: int,
+    seed: int,
+    checkpoint: Path,
+    conditions: dict[str, Any],
 ) -> Detector:
     """A detector whose region head was trained from random weights; everything else is frozen and unused."""
     torch.manual_seed(seed)
@@ -228,7 +232,16 @@ def train_head(
             theta_entry(model)  # stops where it is not finite
         return torch.stack(list(losses.values())).sum()
 
-    fit(model, loss, optimizer, steps, rate=partial(schedule, options=options), checkpoint=checkpoint, words=words)
+    fit(
+        model,
+        loss,
+        optimizer,
+        steps,
+        rate=partial(schedule, options=options),
+        checkpoint=checkpoint,
+        conditions=conditions,
+        words=checkpoint.name.partition(".")[0],
+    )
     return model.eval()
 
 

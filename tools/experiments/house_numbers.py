@@ -71,7 +71,7 @@ def read_annotations(file: Path) -> list[HouseNumber]:
                 if not np.isfinite(corners).all() or not np.isin(labels, range(1, 11)).all():
                     raise ValueError(f"{text}: labels are not all from 1 to 10 or boxes not finite")
                 numbers.append(HouseNumber(text, corners, tuple(int(label) % 10 for label in labels)))
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(f"{file} is no digitStruct.mat of SVHN or is damaged ({error}): fetch it again") from None
     return numbers
 

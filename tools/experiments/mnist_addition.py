@@ -3,7 +3,7 @@
     python tools/experiments/mnist_addition.py --root ../shared/data/mnist
     python tools/experiments/mnist_addition.py --root ../shared/data/mnist --collect \\
         --document docs/experiments.md --figures docs/experiments.json
-    python tools/experiments/mnist_addition.py --download --output runs/quick --quick
+    python tools/experiments/mnist_addition.py --download --quick
 
 Two digits, each turned, scaled and placed on its own, stand in the two channels of a picture of 42 x 42; the class is
 their sum. One transformer can bring only one of them into a canonical pose, two can bring both. The pictures are made
@@ -27,6 +27,7 @@ from tools.experiments.digits import ADDITION, TEST_SEED, Digits
 from tools.report import table, write_block
 
 STEPS = 8000
+QUICK = {"steps": 40}
 GROWTH = 0.5  # see `Training`
 # A step of the CNN takes eight times the processor time of one of 2 x ST-FCN: it gets as much time, not as many steps.
 CNN_SHARE = 8
@@ -52,15 +53,11 @@ def main() -> None:
     digits.add_arguments(parser)
     parser.add_argument("--networks", nargs="+", choices=PAPER, default=list(PAPER), metavar="NAME")
     parser.add_argument("--collect", action="store_true", help="train nothing, write what is kept")
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.steps, arguments.seeds = min(arguments.steps, 40), 1
-        arguments.output /= "quick"
+    arguments = harness.parsed(parser, "mnist_addition", QUICK)
 
     train, test = digits.load(arguments.root, arguments.download)
     if arguments.quick:
         test = Digits(test.pictures[:1000], test.labels[:1000])
-    arguments.output.mkdir(parents=True, exist_ok=True)
     if not arguments.collect:
         pictures = ADDITION.test(test)
         # Seeds outside: a run that is cut short has compared all networks.
@@ -71,13 +68,13 @@ def main() -> None:
 
     results = collected(arguments)
     lines = report(results, arguments)
+    print("\n".join(lines))
     if arguments.document:
         lines += picture(arguments, test)
         write_block(arguments.document, "mnist_addition", lines)
     if arguments.figures:
         errors = {name: [result["error"] for result in runs] for name, runs in results.items()}
         harness.write_figures(arguments.figures, "mnist_addition", errors)
-    print("\n".join(lines))
 
 
 def training(arguments: argparse.Namespace, name: str, seed: int) -> Training:
@@ -102,7 +99,7 @@ def report(results: dict[str, list[dict[str, Any]]], arguments: argparse.Namespa
         f"{arguments.steps} steps ({arguments.steps // CNN_SHARE} for CNN) of {BATCH} pictures, and the mean processor",
         "time of a training (one thread).",
     ]
-    return [*said, "", *table(["network", "paper", "here", "processor minutes"], rows)]
+    return [harness.command(), "", *said, "", *table(["network", "paper", "here", "processor minutes"], rows)]
 
 
 def picture(arguments: argparse.Namespace, test: Digits) -> list[str]:

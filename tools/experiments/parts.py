@@ -3,7 +3,7 @@
     python tools/experiments/parts.py --made runs/parts/pedestrians \\
         --document docs/experiments.md --figures docs/experiments.json
     python tools/experiments/parts.py --root DIR --size 448 --steps 20000 --device cuda
-    python tools/experiments/parts.py --made runs/quick/pedestrians --output runs/quick --quick
+    python tools/experiments/parts.py --made runs/quick/pedestrians --quick
 
 --root reads CUB-200-2011 as distributed (DIR holds CUB_200_2011/, see birds.py). --made writes synthetic pedestrians in
 the same layout first, whose class is what they wear and carry (see posed_pedestrians.py), and reads those.
@@ -32,7 +32,19 @@ from detector.weights import load_backbone
 from tools.command import run
 from tools.experiments import part_pictures, posed_pedestrians
 from tools.experiments.birds import PARTS, Birds, read_birds
-from tools.experiments.harness import add_arguments, cosine, fit, in_turn, kept, seeds, spread, write_figures
+from tools.experiments.harness import (
+    add_arguments,
+    command,
+    cosine,
+    fit,
+    in_turn,
+    kept,
+    parsed,
+    positive,
+    seeds,
+    spread,
+    write_figures,
+)
 from tools.experiments.part_networks import SCALE, TILES, PartNetwork
 from tools.report import table, write_block
 
@@ -40,6 +52,7 @@ from tools.report import table, write_block
 NETWORKS = {"CNN": (0, False), "2 fixed": (2, False), "2 x ST": (2, True), "4 fixed": (4, False), "4 x ST": (4, True)}
 PAPER = {"CNN": "82.3", "2 x ST": "83.1 (224 px), 83.9 (448 px)", "4 x ST": "84.1 (448 px)"}
 WARMUP = 20  # steps
+QUICK = {"steps": 20, "pictures": 96, "test_pictures": 48}
 SHOWN = 6  # test pictures whose theta is kept, to be drawn
 ROUNDS = 9  # of the timing, 2 of a quick run
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
@@ -66,10 +79,12 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--root", type=Path, metavar="DIR", help="where CUB_200_2011 lies")
     source.add_argument("--made", type=Path, metavar="DIR", help="write synthetic pedestrians there and use them")
-    parser.add_argument("--pictures", type=int, default=2400, metavar="N", help="of --made, to train on (default 2400)")
-    parser.add_argument("--test-pictures", type=int, default=1200, metavar="N", help="of --made (default 1200)")
-    parser.add_argument("--size", type=int, default=128, metavar="N", help="side of the pictures (default 128)")
-    parser.add_argument("--batch", type=int, default=16, metavar="N", help="(default 16)")
+    parser.add_argument("--pictures", type=positive, default=2400, metavar="N", help="of --made, to train on (2400)")
+    parser.add_argument(
+        "--test-pictures", type=positive, default=1200, metavar="N", help="of --made, to test on (1200)"
+    )
+    parser.add_argument("--size", type=positive, default=128, metavar="N", help="side of the pictures (default 128)")
+    parser.add_argument("--batch", type=positive, default=16, metavar="N", help="(default 16)")
     parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="R", help="(default 0.001)")
     parser.add_argument(
         "--localisation-rate", type=float, default=0.5, metavar="R", help="of the learning rate (default 0.5)"
@@ -80,9 +95,7 @@ def main() -> None:
         metavar="FILE",
         help="MobileNetV2 with torchvision's names; default: torchvision's download; none: random weights",
     )
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.steps, arguments.seeds, arguments.pictures, arguments.test_pictures = 20, 1, 96, 48
+    arguments = parsed(parser, "parts", QUICK)
     if arguments.made:
         posed_pedestrians.write_pedestrians(arguments.made, arguments.pictures, arguments.test_pictures)
     birds = read_birds(arguments.made or arguments.root)
@@ -107,10 +120,10 @@ def main() -> None:
     def work(name: str, seed: int) -> dict[str, Any]:
         torch.manual_seed(seed)
         model = build(name)
-        checkpoint = arguments.output / f"{stem(name, seed)}.pt"
-        seconds = fit_network(model, train, arguments, seed, checkpoint, f"{name}, seed {seed}")
+        checkpoint = arguments.output / f"{stem(name, seed)}.checkpoint.pt"
+        spent = fit_network(model, train, arguments, seed, checkpoint, conditions)
         predicted, theta = predict(model, test, arguments.device)
-        result = {"seconds": seconds, "accuracy": 100 * (predicted == test.labels).float().mean().item()}
+        result = spent | {"accuracy": 100 * (predicted == test.labels).double().mean().item()}
         if arguments.made:
             result["attributes"] = posed_pedestrians.attributes_right(predicted.numpy(), test.labels.numpy())
         if theta is not None:
@@ -129,7 +142,7 @@ def main() -> None:
         lambda: time_networks({name: build(name) for name in NETWORKS}, train, arguments),
     )
 
-    lines = report(results, times, conditions, arguments)
+    lines = report(results, times, conditions)
     print("\n".join(lines))
     if arguments.document:
         folder = arguments.document.parent / "pictures"
@@ -185,9 +198,14 @@ def make_optimizer(model: PartNetwork, arguments: argparse.Namespace) -> torch.o
 
 
 def fit_network(
-    model: PartNetwork, train: Pictures, arguments: argparse.Namespace, seed: int, checkpoint: Path, words: str
-) -> float:
-    """Train a network to its last step; seconds of it."""
+    model: PartNetwork,
+    train: Pictures,
+    arguments: argparse.Namespace,
+    seed: int,
+    checkpoint: Path,
+    conditions: dict[str, Any],
+) -> dict[str, float]:
+    """Train a network to its last step; the seconds of `fit`."""
     return fit(
         model,
         lambda step: batch_loss(model, train, seed, step, arguments.batch, arguments.device),
@@ -195,7 +213,8 @@ def fit_network(
         arguments.steps,
         rate=lambda step: cosine(step, arguments.steps, WARMUP),
         checkpoint=checkpoint,
-        words=words,
+        conditions=conditions,
+        words=checkpoint.name.partition(".")[0],
     )
 
 
@@ -269,9 +288,7 @@ def mean_of(runs: list[dict[str, Any]], key: str) -> np.ndarray:
     return np.mean([r[key] for r in runs], axis=0)
 
 
-def report(
-    results: dict[str, list[dict[str, Any]]], times: dict[str, Any], conditions: dict[str, Any], arguments: Any
-) -> list[str]:
+def report(results: dict[str, list[dict[str, Any]]], times: dict[str, Any], conditions: dict[str, Any]) -> list[str]:
     """Means over the seeds and, in brackets, smallest to largest."""
     made = conditions["data"] == "made"
     attributes = posed_pedestrians.ATTRIBUTES if made else ()
@@ -286,7 +303,7 @@ def report(
                 PAPER.get(name, ""),
                 *(f"{100 * share:.1f}" for share in right),
                 *(f"{ratio:.2f}" for ratio in ratios),
-                f"{np.mean([r['seconds'] for r in runs]) / 60:.1f}",
+                f"{conditions['steps'] * times['step'][name] / 60_000:.1f}",
             ]
         )
         for k in range(NETWORKS[name][0]):
@@ -303,20 +320,16 @@ def report(
             )
     train, test = conditions["pictures"]
     side, what = conditions["size"], "synthetic pedestrians" if made else "pictures of CUB-200-2011"
-    minutes = sum(r["seconds"] for runs in results.values() for r in runs) / 60
-    processor = conditions["steps"] * sum(times["step"][name] * len(runs) for name, runs in results.items()) / 60_000
-    command = f"python tools/experiments/parts.py {'--made' if made else '--root'} {arguments.made or arguments.root}"
-    if arguments.backbone_weights != "default":
-        command += f" --backbone-weights {arguments.backbone_weights}"
+    minutes = conditions["steps"] * sum(times["step"][name] * len(runs) for name, runs in results.items()) / 60_000
     head = ["network", "accuracy, %", "paper (birds)", *attributes, "step, times", "inference, times", "minutes"]
     heading = ["window", "starts at (x, y)", *PARTS, "nearest part", "stays on it, %", "deviation"]
     return [
-        f"`{command} --document docs/experiments.md --figures docs/experiments.json`",
+        command(),
         "",
         f"{train} {what} to train on, {test} to test, {side} px, crops of {side // 2} px; {conditions['steps']} steps "
         f"of {conditions['batch']}, mean of {seeds(results.values())} (smallest to largest).",
-        f"{minutes:.0f} minutes of training in all on a machine with other work, {processor:.0f} of one core alone. "
-        f"Times are those of the CNN's {times['step']['CNN']:.0f} ms a step and "
+        f"Minutes are those that the steps of a training take, {minutes:.0f} in all; on a CPU they and the times are "
+        f"the processor's. Times are those of the CNN's {times['step']['CNN']:.0f} ms a step and "
         f"{times['inference']['CNN']:.0f} ms a batch at inference.",
         "",
         *table(head, rows),
@@ -329,7 +342,7 @@ def report(
         "",
         "![Windows of the transformers on test pictures](pictures/parts_windows.png)",
         "",
-        "![One picture of each class](pictures/parts_classes.png)",
+        "![A picture of each of the first classes](pictures/parts_classes.png)",
     ]
 
 

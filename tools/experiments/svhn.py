@@ -3,7 +3,7 @@
     python tools/experiments/svhn.py --root SVHN --device cuda --steps 400000 --output runs/svhn-64
     python tools/experiments/svhn.py --root SVHN --device cuda --steps 400000 --output runs/svhn-128 --size 128
     python tools/experiments/svhn.py --made runs/house_numbers --mnist ../shared/data/mnist --width 0.2 --batch 32
-    python tools/experiments/svhn.py --made runs/quick/made --mnist ../shared/data/mnist --quick --output runs/quick
+    python tools/experiments/svhn.py --made runs/quick/house_numbers --mnist ../shared/data/mnist --quick
 
 --root is a folder with train/, test/ and, where it is there, extra/ of the Street View House Numbers, "format 1: full
 numbers" (http://ufldl.stanford.edu/housenumbers: train.tar.gz, test.tar.gz, extra.tar.gz, unpacked). Where they cannot
@@ -37,7 +37,19 @@ from detector.spatial_transformer import sample
 from tools.command import run
 from tools.experiments import digits
 from tools.experiments.composed_numbers import compose_split
-from tools.experiments.harness import add_arguments, cosine, fit, in_turn, kept, seeds, spread, write_figures
+from tools.experiments.harness import (
+    add_arguments,
+    command,
+    cosine,
+    fit,
+    in_turn,
+    kept,
+    parsed,
+    positive,
+    seeds,
+    spread,
+    write_figures,
+)
 from tools.experiments.house_numbers import ANNOTATIONS, LONGEST, NONE, read_splits
 from tools.experiments.number_networks import (
     NETWORKS,
@@ -55,7 +67,7 @@ PAPER = {"CNN": (4.0, 5.6), "ST single": (3.7, 3.9), "ST multi": (3.6, 3.9)}
 # Seed of the composed numbers of each split; trainings have seeds of their own.
 SPLITS = {"train": 0, "test": 1}
 # The most that a quick run does.
-QUICK = {"steps": 20, "seeds": 1, "batch": 16, "width": 0.125, "train_pictures": 200, "test_pictures": 64}
+QUICK = {"steps": 20, "batch": 16, "width": 0.125, "train_pictures": 200, "test_pictures": 64}
 # Numbers in the picture, of how many, and the colour of what each network's first transformer reads.
 SHOWN, LOOKED_AT = 8, 500
 OUTLINES = {"ST single": (230, 60, 30), "ST multi": (30, 90, 230)}
@@ -83,24 +95,21 @@ def main() -> None:
     source.add_argument("--root", type=Path, metavar="DIR", help="SVHN's full numbers: train/, test/, perhaps extra/")
     source.add_argument("--made", type=Path, metavar="DIR", help="compose house numbers into this folder, read those")
     parser.add_argument("--mnist", type=Path, default=Path("data"), metavar="DIR", help="MNIST's root, for --made")
-    parser.add_argument("--train-pictures", type=int, default=6000, metavar="N", help="to compose (default 6000)")
-    parser.add_argument("--test-pictures", type=int, default=1500, metavar="N", help="to compose (default 1500)")
-    parser.add_argument("--size", type=int, default=64, metavar="S", help="crops: 64 or, with more around, 128 pixels")
+    parser.add_argument("--download", action="store_true", help="download MNIST to --mnist first")
+    parser.add_argument("--train-pictures", type=positive, default=6000, metavar="N", help="to compose (default 6000)")
+    parser.add_argument("--test-pictures", type=positive, default=1500, metavar="N", help="to compose (default 1500)")
+    parser.add_argument(
+        "--size", type=int, choices=(64, 128), default=64, help="crops of 64 or, with more around, 128 pixels (64)"
+    )
     parser.add_argument(
         "--width", type=float, default=1.0, metavar="W", help="share of the paper's channels (default 1)"
     )
-    parser.add_argument("--batch", type=int, default=128, metavar="N", help="numbers a step (default 128)")
+    parser.add_argument("--batch", type=positive, default=128, metavar="N", help="numbers a step (default 128)")
     parser.add_argument("--learning-rate", type=float, default=0.002, metavar="R", help="at its peak (default 0.002)")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16", help="(default bfloat16)")
     add_arguments(parser, steps=1400, output="runs/svhn")
-    arguments = parser.parse_args()
-    rounds, timed_width = 9, 1.0
-    if arguments.quick:
-        for name, most in QUICK.items():
-            setattr(arguments, name, min(most, getattr(arguments, name)))
-        rounds, timed_width = 1, arguments.width
-    if arguments.size % 16 or arguments.size < 32:
-        parser.error("--size: a multiple of 16 from 32 on, since the sides are halved four times")
+    arguments = parsed(parser, "svhn", QUICK)
+    rounds, timed_width = (1, arguments.width) if arguments.quick else (9, 1.0)
 
     root = arguments.root or arguments.made
     if arguments.made:
@@ -117,7 +126,7 @@ def main() -> None:
     # Seeds outside, networks inside: a run that is cut short has compared all of them.
     for seed, name in itertools.product(range(arguments.seeds), NETWORKS):
         file = result_file(arguments.output, name, seed)
-        work = functools.partial(train_and_measure, arguments, name, seed, train, test, file)
+        work = functools.partial(train_and_measure, arguments, name, seed, train, test, file, conditions)
         results[name].append(kept(file, conditions, work))
     timed = functools.partial(times, arguments, timed_width, rounds)
     ratios = kept(
@@ -146,15 +155,14 @@ def compose_data(arguments: argparse.Namespace) -> None:
     def work(split: str, composed: Path) -> dict[str, Any]:
         if (composed.parent / ANNOTATIONS).exists() and not composed.exists():
             raise InputError(f"{composed.parent} holds house numbers that were not composed here: pass it as --root")
-        composed.unlink(missing_ok=True)
+        if composed.exists():
+            raise InputError(f"{composed.parent} holds not {counts[split]} but others: name another --made")
         compose_split(composed.parent, counts[split], handwriting()[split], seed)
         return {}
 
     @functools.cache
     def handwriting() -> dict[str, digits.Digits]:
-        if not (arguments.mnist / "MNIST" / "raw").is_dir():
-            raise InputError(f"{arguments.mnist} does not hold MNIST/raw: name the folder that does with --mnist")
-        return dict(zip(SPLITS, digits.load(arguments.mnist), strict=True))
+        return dict(zip(SPLITS, digits.load(arguments.mnist, arguments.download), strict=True))
 
     for split, seed in SPLITS.items():
         composed = arguments.made / split / "composed.json"
@@ -163,7 +171,7 @@ def compose_data(arguments: argparse.Namespace) -> None:
 
 def load(output: Path, name: str, folders: list[Path], size: int) -> Crops:
     """The crops of some splits, decoded once and kept in `output`."""
-    crops, file = output / f"{name}.npy", output / f"{name}.json"
+    crops, file = output / f"{name}-{size}.npy", output / f"{name}-{size}.json"
     if not crops.exists():
         file.unlink(missing_ok=True)
     annotations = [folder / ANNOTATIONS for folder in folders]
@@ -174,7 +182,13 @@ def load(output: Path, name: str, folders: list[Path], size: int) -> Crops:
 
 
 def train_and_measure(
-    arguments: argparse.Namespace, name: str, seed: int, train: Crops, test: Crops, file: Path
+    arguments: argparse.Namespace,
+    name: str,
+    seed: int,
+    train: Crops,
+    test: Crops,
+    file: Path,
+    conditions: dict[str, Any],
 ) -> dict[str, Any]:
     """Train a network to its last step; its weights are kept beside `file`."""
     device = torch.device(arguments.device)
@@ -187,19 +201,20 @@ def train_and_measure(
         pictures, labels = train.batch(chosen, device)
         return sequence_loss(scores_of(model, pictures, arguments.precision), labels)
 
-    seconds = fit(
+    spent = fit(
         model,
         loss,
         optimizer,
         arguments.steps,
         rate=lambda step: cosine(step, arguments.steps, warmup=min(50, arguments.steps // 10)),
         checkpoint=file.with_suffix(".checkpoint.pt"),
+        conditions=conditions,
         words=f"{name}, seed {seed}",
     )
     error = measure(model.eval(), test, arguments)
     with whole_file(file.with_suffix(".pt")) as temporary:
         torch.save(model.state_dict(), temporary)
-    return {"error": error, "seconds": seconds}
+    return {"error": error} | spent
 
 
 @torch.inference_mode()
@@ -264,10 +279,9 @@ def report(
         minutes = statistics.mean(one["seconds"] for one in runs) / 60
         rows.append([name, *(f"{error:.1f}" for error in PAPER[name]), ours, *relative, f"{minutes:.1f}"])
     data = "composed house numbers" if arguments.made else "house numbers of SVHN"
-    source = "--made runs/house_numbers --mnist ../shared/data/mnist" if arguments.made else "--root SVHN"
-    if arguments.made:
-        source += f" --train-pictures {arguments.train_pictures} --test-pictures {arguments.test_pictures}"
     return [
+        command(),
+        "",
         f"Sequence error in percent, mean of {seeds(results.values())} (smallest to largest), on {len(test.labels)} "
         f"{data} after {arguments.steps} steps of {arguments.batch} of {len(train.labels)} others; networks of "
         f"{arguments.width:g} of the paper's channels. {train.left_out + test.left_out} numbers of no or more than "
@@ -276,13 +290,6 @@ def report(
         f"once, the CNN's being 1 (medians of {ratios['conditions']['rounds']}; paper: ST multi 6 % slower):",
         "",
         *table(head, rows),
-        "",
-        "```",
-        f"python tools/experiments/svhn.py {source} --output runs/svhn --size {arguments.size} --width "
-        f"{arguments.width:g} --steps {arguments.steps} --batch {arguments.batch} --learning-rate "
-        f"{arguments.learning_rate:g} --seeds {arguments.seeds} --document docs/experiments.md --figures "
-        "docs/experiments.json",
-        "```",
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -59,13 +60,28 @@ def test_distorted_mnist_from_files_to_the_document(
 def test_addition_from_files_to_the_document(tmp_path: Path, write_mnist: Write, call: Callable[..., None]) -> None:
     write_mnist(tmp_path, True)
     writing = marked(tmp_path, "mnist_addition")
-    call(mnist_addition, "--networks", "ST-FCN Aff", "2x ST-FCN Aff", *writing)
+    call(mnist_addition, "--networks", "CNN", "2x ST-FCN Aff", *writing)
     figures = json.loads((tmp_path / "e.json").read_text())["mnist_addition"]
-    assert {name: len(errors) for name, errors in figures.items() if errors} == {"ST-FCN Aff": 1, "2x ST-FCN Aff": 1}
+    assert {name: len(errors) for name, errors in figures.items() if errors} == {"CNN": 1, "2x ST-FCN Aff": 1}
     text = (tmp_path / "e.md").read_text()
-    assert "| CNN | 14.7 | not run | not run |" in text
+    assert "| ST-FCN Aff | 22.6 | not run | not run |" in text
     assert "(pictures/mnist_addition.png)" in text
     assert (tmp_path / "pictures/mnist_addition.png").exists()
+
+
+def test_columns_have_steps_of_their_own(tmp_path: Path) -> None:
+    arguments = Namespace(steps=None, output=tmp_path)
+    assert {c: distorted_mnist.training(arguments, c, "FCN", 0).steps for c in distorted_mnist.STEPS} == (
+        distorted_mnist.STEPS
+    )
+    arguments.steps = 7
+    assert distorted_mnist.training(arguments, "RTS", "FCN", 0).steps == 7
+
+
+def test_the_cnn_that_adds_gets_fewer_steps(tmp_path: Path) -> None:
+    arguments = Namespace(steps=800, output=tmp_path)
+    assert mnist_addition.training(arguments, "CNN", 0).steps == 100
+    assert mnist_addition.training(arguments, "2x ST-FCN TPS", 0).steps == 800
 
 
 def test_without_mnist_a_line_says_where_to_get_it(call: Callable[..., None]) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,16 +16,28 @@ from torch import Tensor, nn
 
 from datasets.errors import InputError
 from tools.experiments import harness
-from tools.experiments.harness import clock, cosine, fit, in_turn, kept, seeds, spread, write_figures
+from tools.experiments.harness import (
+    add_arguments,
+    clock,
+    command,
+    cosine,
+    fit,
+    in_turn,
+    kept,
+    parsed,
+    seeds,
+    spread,
+    write_figures,
+)
 
 
 class Killed(Exception):
     pass
 
 
-def training(checkpoint: Path, killed_at: int | None = None) -> tuple[nn.Module, float]:
+def training(checkpoint: Path, killed_at: int | None = None, width: int = 4) -> tuple[nn.Module, dict[str, float]]:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    model = nn.Sequential(nn.Linear(3, width), nn.BatchNorm1d(width), nn.Linear(width, 1))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
 
     def loss(step: int) -> Tensor:
@@ -30,8 +45,10 @@ def training(checkpoint: Path, killed_at: int | None = None) -> tuple[nn.Module,
             raise Killed
         return model(torch.randn(8, 3, generator=torch.Generator().manual_seed(step))).square().mean()
 
-    seconds = fit(model, loss, optimizer, 6, rate=lambda s: cosine(s, 6, 2), checkpoint=checkpoint, words="test")
-    return model, seconds
+    rate = partial(cosine, steps=6, warmup=2)
+    conditions = {"width": width}
+    spent = fit(model, loss, optimizer, 6, rate=rate, checkpoint=checkpoint, conditions=conditions, words="test")
+    return model, spent
 
 
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,24 +58,45 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path, mo
     with pytest.raises(Killed):
         training(checkpoint, killed_at=4)
     assert torch.load(checkpoint, weights_only=True)["step"] == 4
-    resumed, seconds = training(checkpoint)
-    assert seconds > 0
+    before = torch.load(checkpoint, weights_only=True)["spent"]
+    resumed, spent = training(checkpoint)
+    assert spent["seconds"] > before["seconds"] > 0
+    assert spent["processor_seconds"] >= before["processor_seconds"] > 0
     assert not checkpoint.exists()
     for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
 
-def test_a_loss_that_is_not_finite_stops(tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_conditions_is_not_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "CHECKPOINT_SECONDS", 0.0)
+    checkpoint = tmp_path / "c.pt"
+    whole, _ = training(tmp_path / "other.pt", width=5)
+    with pytest.raises(Killed):
+        training(checkpoint, killed_at=4)
+    other, _ = training(checkpoint, width=5)
+    for a, b in zip(whole.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "c.pt").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"c\.pt is damaged"):
+        training(tmp_path / "c.pt")
+
+
+@pytest.mark.parametrize("step", [0, 6])
+def test_a_loss_that_is_not_finite_stops(step: int, tmp_path: Path) -> None:
     model = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    with pytest.raises(InputError, match="loss is nan"):
+    with pytest.raises(InputError, match=f"loss is nan at step {step}"):
         fit(
             model,
-            lambda step: model.weight.sum() * float("nan"),
+            lambda now: model.weight.sum() * (float("nan") if now == step else 1.0),
             optimizer,
-            1,
-            rate=lambda step: 1.0,
+            7,
+            rate=lambda step: 0.1,
             checkpoint=tmp_path / "c.pt",
+            conditions={},
             words="net",
         )
 
@@ -80,6 +118,9 @@ def test_results_are_kept_for_the_same_conditions_only(tmp_path: Path) -> None:
     assert kept(file, {"steps": 3}, work)["error"] == 1
     assert kept(file, {"steps": 3}, work)["error"] == 1
     assert kept(file, {"steps": 4}, work)["error"] == 2
+    file.write_text("[]")
+    with pytest.raises(InputError, match=r"r\.json holds no result"):
+        kept(file, {"steps": 4}, work)
 
 
 def test_figures_of_other_experiments_stay(tmp_path: Path) -> None:
@@ -125,3 +166,37 @@ def test_a_processor_that_waits_spends_nothing() -> None:
     start = clock(torch.device("cpu"))
     time.sleep(0.3)
     assert clock(torch.device("cpu")) - start < 0.2
+
+
+def parse(monkeypatch: pytest.MonkeyPatch, *flags: str, steps: int | dict[str, int] = 500) -> Namespace:
+    parser = ArgumentParser()
+    add_arguments(parser, steps=steps, output="runs/x")
+    monkeypatch.setattr(sys, "argv", ["tools/x.py", *flags])
+    return parsed(parser, "x", {"steps": 20})
+
+
+def test_a_quick_run_is_short_and_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = parse(monkeypatch)
+    assert (whole.steps, whole.seeds, whole.output) == (500, 3, Path("runs/x"))
+    quick = parse(monkeypatch, "--quick")
+    assert (quick.steps, quick.seeds, quick.output) == (20, 1, Path("runs/x/quick"))
+    assert parse(monkeypatch, "--quick", "--steps", "2").steps == 2
+    assert parse(monkeypatch, steps={"a": 5}).steps is None
+    assert parse(monkeypatch, "--quick", steps={"a": 5}).steps == 20
+
+
+def test_what_would_fail_in_the_end_fails_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="the device abacus cannot be used"):
+        parse(monkeypatch, "--device", "abacus")
+    with pytest.raises(InputError, match=r"d\.md"):
+        parse(monkeypatch, "--document", str(tmp_path / "d.md"))
+    (tmp_path / "d.md").write_text("<!-- x -->\n<!-- /x -->\n")
+    parse(monkeypatch, "--document", str(tmp_path / "d.md"))
+    for flag in ("--seeds", "--steps"):
+        with pytest.raises(SystemExit):
+            parse(monkeypatch, flag, "0")
+
+
+def test_the_command_is_given_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["tools/x.py", "--networks", "ST-CNN Aff", "--steps", "3"])
+    assert command() == "`python tools/x.py --networks 'ST-CNN Aff' --steps 3`"

@@ -33,13 +33,13 @@ def test_quick_runs_end_to_end_and_keeps_finished_heads(tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert "| baseline |" in document.read_text()
     assert "| affine |" in document.read_text()
-    files = sorted(path.name for path in output.iterdir())
+    files = sorted(path.name for path in (output / "quick").iterdir())
     assert files == ["affine-0.json", "baseline-0.json"]
-    figures = json.loads((output / "affine-0.json").read_text())
+    figures = json.loads((output / "quick" / "affine-0.json").read_text())
     assert len(figures["synthetic"]["theta_deviation"]) == 4
     assert {"Reasonable", "All"} <= set(figures["synthetic"]["lamr"])
 
-    written = (output / "affine-0.json").stat().st_mtime_ns
+    written = (output / "quick" / "affine-0.json").stat().st_mtime_ns
     assert subprocess.run([*command, "--collect"], capture_output=True, check=False).returncode == 0
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    assert (output / "affine-0.json").stat().st_mtime_ns == written
+    assert (output / "quick" / "affine-0.json").stat().st_mtime_ns == written

@@ -183,15 +183,14 @@ def test_the_whole_experiment_and_again_from_what_is_kept(
     document.write_text("before\n<!-- parts -->\n<!-- /parts -->\nafter\n")
     figures = tmp_path / "docs" / "experiments.json"
     output = tmp_path / "out"
-    flags = ["--made", made, "--output", output, "--document", document, "--figures", figures]
+    flags = ["--quick", "--made", made, "--output", output, "--document", document, "--figures", figures]
     flags += ["--pictures", 24, "--test-pictures", 24, "--size", 32, "--backbone-weights", weights, "--batch", 4]
-    monkeypatch.setattr(parts, "ROUNDS", 1)
-    assert command(monkeypatch, *flags, "--steps", 2, "--seeds", 2) == 0
+    assert command(monkeypatch, *flags, "--steps", 2) == 0
 
     entry = json.loads(figures.read_text())["parts"]
     assert entry["data"] == "made"
     for name, (transformers, _) in NETWORKS.items():
-        assert len(entry[name]) == 2
+        assert len(entry[name]) == 1
         assert all(0 <= value <= 100 for value in entry[name])
         if transformers:
             assert len(entry["stays_on_part"][name]) == len(entry["theta_deviation"][name]) == transformers
@@ -207,13 +206,13 @@ def test_the_whole_experiment_and_again_from_what_is_kept(
     for picture in ("parts_windows.png", "parts_classes.png"):
         assert f"(pictures/{picture})" in text
         assert Image.open(document.parent / "pictures" / picture).width > 300
-    assert not list(output.glob("*.pt"))
+    assert not list((output / "quick").glob("*.pt"))
 
     monkeypatch.setattr(parts, "fit_network", None)  # nothing is trained again
-    assert command(monkeypatch, *flags, "--steps", 2, "--seeds", 2) == 0
+    assert command(monkeypatch, *flags, "--steps", 2) == 0
     assert document.read_text() == text
     capsys.readouterr()
-    assert command(monkeypatch, *flags, "--steps", 2, "--seeds", 2, "--batch", 100) == 2
+    assert command(monkeypatch, *flags, "--steps", 2, "--batch", 100) == 2
     assert "24 pictures to train on, at least 100 are needed" in capsys.readouterr().err
 
 

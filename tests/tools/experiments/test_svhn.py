@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -103,41 +102,33 @@ def test_the_error_is_percent_of_the_numbers(monkeypatch: pytest.MonkeyPatch) ->
 def run(monkeypatch: pytest.MonkeyPatch, folder: Path, *flags: str) -> None:
     small = [
         "--quick",
-        "--size=32",
         "--width=0.1",
         "--steps=2",
         "--batch=4",
         "--train-pictures=12",
         "--test-pictures=6",
     ]
-    paths = ["--output", folder / "runs", "--document", folder / "d.md", "--figures", folder / "f.json"]
+    document = folder / "d.md"
+    if not document.exists():
+        document.write_text("before\n<!-- svhn -->\n<!-- /svhn -->\nafter\n")
+    paths = ["--output", folder / "runs", "--document", document, "--figures", folder / "f.json"]
     monkeypatch.setattr(sys, "argv", ["svhn.py", *small, *map(str, paths), *flags])
     svhn.main()
 
 
 @pytest.fixture
-def mnist(tmp_path: Path) -> Path:
-    """MNIST's files with twenty bars in each set."""
-    raw = tmp_path / "mnist" / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    pictures = np.zeros((20, 28, 28), np.uint8)
-    pictures[:, 4:24, 10:16] = 255
-    for split in ("train", "t10k"):
-        images = struct.pack(">4i", 0x803, 20, 28, 28) + pictures.tobytes()
-        (raw / f"{split}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images))
-        labels = struct.pack(">2i", 0x801, 20) + bytes(range(10)) * 2
-        (raw / f"{split}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
+def mnist(tmp_path: Path, write_mnist: Callable[[Path, bool], None]) -> Path:
+    write_mnist(tmp_path / "mnist", True)
     return tmp_path / "mnist"
 
 
 def test_composed_numbers_from_end_to_end_and_a_second_run_trains_nothing(
     tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "d.md").write_text("before\n<!-- svhn -->\n<!-- /svhn -->\nafter\n")
     run(monkeypatch, tmp_path, "--made", str(tmp_path / "made"), "--mnist", str(mnist))
     figures = json.loads((tmp_path / "f.json").read_text())["svhn"]
     assert figures["data"] == "made"
-    assert figures["size"] == 32
+    assert figures["size"] == 64
     assert set(figures) == {"size", "data", *NETWORKS, "step_ratio", "inference_ratio"}
     assert all(len(figures[name]) == 1 and 0 <= figures[name][0] <= 100 for name in NETWORKS)
     assert all(set(figures[ratio]) == set(NETWORKS[1:]) for ratio in ("step_ratio", "inference_ratio"))
@@ -145,7 +136,7 @@ def test_composed_numbers_from_end_to_end_and_a_second_run_trains_nothing(
     assert document.startswith("before\n<!-- svhn -->\n")
     assert all(f"| {name} |" in document for name in NETWORKS)
     picture = cv2.imread(str(tmp_path / "pictures" / "svhn.png"))
-    assert picture.shape[0] == 3 * (2 * 32 + 4)  # crops, single, multi
+    assert picture.shape[0] == 3 * (2 * 64 + 4)  # crops, single, multi
     assert "pictures/svhn.png" in document
 
     def no_training(*_: object) -> None:
@@ -157,6 +148,8 @@ def test_composed_numbers_from_end_to_end_and_a_second_run_trains_nothing(
     (tmp_path / "f.json").unlink()
     run(monkeypatch, tmp_path, "--made", str(tmp_path / "made"), "--mnist", str(mnist))
     assert json.loads((tmp_path / "f.json").read_text())["svhn"] == figures
+    with pytest.raises(InputError, match="holds not 5 but others: name another --made"):
+        run(monkeypatch, tmp_path, "--made", str(tmp_path / "made"), "--mnist", str(mnist), "--train-pictures=5")
 
 
 def test_svhn_as_distributed_from_end_to_end_with_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +164,6 @@ def test_svhn_as_distributed_from_end_to_end_with_extra(tmp_path: Path, monkeypa
         for number in numbers:
             picture = rng.integers(0, 256, (30, 50, 3), np.uint8)
             cv2.imwrite(str(tmp_path / "svhn" / split / number.name), picture)
-    (tmp_path / "d.md").write_text("<!-- svhn -->\n<!-- /svhn -->\n")
     run(monkeypatch, tmp_path, "--root", str(tmp_path / "svhn"))
     assert json.loads((tmp_path / "f.json").read_text())["svhn"]["data"] == "svhn"
     document = (tmp_path / "d.md").read_text()
@@ -190,5 +182,5 @@ def test_a_folder_of_other_house_numbers_is_not_written_over(
 def test_folders_without_data_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"nowhere/train/digitStruct\.mat is missing: unpack"):
         run(monkeypatch, tmp_path, "--root", str(tmp_path / "nowhere"))
-    with pytest.raises(InputError, match="--mnist"):
+    with pytest.raises(InputError, match="nowhere/MNIST/raw does not hold MNIST"):
         run(monkeypatch, tmp_path, "--made", str(tmp_path / "made"), "--mnist", str(tmp_path / "nowhere"))
