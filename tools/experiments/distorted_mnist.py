@@ -28,7 +28,7 @@ from tools.experiments.digits import DISTORTIONS, TEST_SEED, Digits
 from tools.report import table, write_block
 
 # By column, unless --steps says otherwise: where a digit may be anywhere, transformers need longest to find it.
-STEPS = {"R": 5000, "RTS": 7000, "P": 2000, "E": 5000}
+STEPS = {"R": 5000, "RTS": 7000, "P": 1500, "E": 5000}
 QUICK = {"steps": 40}
 GROWTH = 0.25  # see `Training`
 
