@@ -80,7 +80,10 @@ def test_columns_have_steps_of_their_own(tmp_path: Path) -> None:
 
 def test_the_cnn_that_adds_gets_fewer_steps(tmp_path: Path) -> None:
     arguments = Namespace(steps=800, output=tmp_path)
-    assert mnist_addition.training(arguments, "CNN", 0).steps == 100
+    cnn, longer = (mnist_addition.training(arguments, name, 0) for name in ("CNN", mnist_addition.LONGER))
+    assert (cnn.steps, longer.steps) == (100, 400)
+    assert cnn.name == longer.name == "CNN"
+    assert cnn.file("json") != longer.file("json")
     assert mnist_addition.training(arguments, "2x ST-FCN TPS", 0).steps == 800
 
 
