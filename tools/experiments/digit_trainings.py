@@ -18,7 +18,7 @@ from tools.experiments.harness import cosine, fit, found, kept
 
 BATCH = 64
 
-# AdamW without decay: warm-up, then half a cosine down to 0. The paper's SGD took 20 to 75 times the steps.
+# AdamW without decay: warm-up, then half a cosine down to 0. The paper's SGD took 9 to 100 times the steps.
 LEARNING_RATE = 4e-3
 LOCALISATION_RATE = 1.5  # of the learning rate
 WARMUP = 100
