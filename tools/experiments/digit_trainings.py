@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -133,8 +132,3 @@ def error(network: Network, pictures: Tensor, classes: Tensor) -> float:
         for some, true in zip(pictures.split(500), classes.split(500), strict=True)
     )
     return 100 * wrong / len(classes)
-
-
-def minutes(results: list[dict[str, Any]]) -> str:
-    """Mean processor time of a training."""
-    return f"{np.mean([result['processor_seconds'] for result in results]) / 60:.1f}" if results else "not run"

@@ -23,7 +23,7 @@ import torch
 from tools.command import run
 from tools.experiments import digits, harness
 from tools.experiments.digit_pictures import before_and_after, turning
-from tools.experiments.digit_trainings import BATCH, Training, minutes
+from tools.experiments.digit_trainings import BATCH, Training
 from tools.experiments.digits import DISTORTIONS, TEST_SEED, Digits
 from tools.report import table, write_block
 
@@ -110,7 +110,7 @@ def report(results: dict[str, dict[str, list[dict[str, Any]]]], arguments: argpa
         row = [name]
         for theirs, column in zip(paper, results, strict=True):
             row += [str(theirs), harness.spread([r["error"] for r in results[column][name]], 2)]
-        rows.append([*row, minutes([r for column in results for r in results[column][name]])])
+        rows.append([*row, harness.minutes([r for column in results for r in results[column][name]])])
     done = [r for networks in results.values() for runs in networks.values() for r in runs]
     seeds = harness.seeds(runs for networks in results.values() for runs in networks.values())
     steps = arguments.steps or ", ".join(f"{steps} ({column})" for column, steps in STEPS.items())

@@ -219,6 +219,13 @@ def spread(values: list[float], digits: int = 1) -> str:
     return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
+def minutes(results: list[dict[str, Any]]) -> str:
+    """Mean processor time of a training, of the results of several."""
+    if not results:
+        return "not run"
+    return f"{statistics.fmean(result['processor_seconds'] for result in results) / 60:.1f}"
+
+
 def seeds(runs: Iterable[list]) -> str:
     """How many seeds each network had that had any: "3 seeds", "1 to 3 seeds"."""
     counts = sorted({len(some) for some in runs if some}) or [0]

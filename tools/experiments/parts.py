@@ -39,6 +39,7 @@ from tools.experiments.harness import (
     fit,
     in_turn,
     kept,
+    minutes,
     parsed,
     positive,
     seeds,
@@ -303,7 +304,7 @@ def report(results: dict[str, list[dict[str, Any]]], times: dict[str, Any], cond
                 PAPER.get(name, ""),
                 *(f"{100 * share:.1f}" for share in right),
                 *(f"{ratio:.2f}" for ratio in ratios),
-                f"{conditions['steps'] * times['step'][name] / 60_000:.1f}",
+                minutes(runs),
             ]
         )
         for k in range(NETWORKS[name][0]):
@@ -320,7 +321,6 @@ def report(results: dict[str, list[dict[str, Any]]], times: dict[str, Any], cond
             )
     train, test = conditions["pictures"]
     side, what = conditions["size"], "synthetic pedestrians" if made else "pictures of CUB-200-2011"
-    minutes = conditions["steps"] * sum(times["step"][name] * len(runs) for name, runs in results.items()) / 60_000
     head = ["network", "accuracy, %", "paper (birds)", *attributes, "step, times", "inference, times", "minutes"]
     heading = ["window", "starts at (x, y)", *PARTS, "nearest part", "stays on it, %", "deviation"]
     return [
@@ -328,9 +328,8 @@ def report(results: dict[str, list[dict[str, Any]]], times: dict[str, Any], cond
         "",
         f"{train} {what} to train on, {test} to test, {side} px, crops of {side // 2} px; {conditions['steps']} steps "
         f"of {conditions['batch']}, mean of {seeds(results.values())} (smallest to largest).",
-        f"Minutes are those that the steps of a training take, {minutes:.0f} in all; on a CPU they and the times are "
-        f"the processor's. Times are those of the CNN's {times['step']['CNN']:.0f} ms a step and "
-        f"{times['inference']['CNN']:.0f} ms a batch at inference.",
+        f"Minutes are the processor's, of a training. Times are those of the CNN's {times['step']['CNN']:.0f} ms a "
+        f"step and {times['inference']['CNN']:.0f} ms a batch at inference, the processor's too on a CPU.",
         "",
         *table(head, rows),
         "",

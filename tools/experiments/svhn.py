@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,7 @@ from tools.experiments.harness import (
     fit,
     in_turn,
     kept,
+    minutes,
     parsed,
     positive,
     seeds,
@@ -276,8 +276,7 @@ def report(
     for name, runs in results.items():
         ours = spread([one["error"] for one in runs])
         relative = [f"{ratios[what].get(name, 1.0):.2f}" for what in ("step_ratio", "inference_ratio")]
-        minutes = statistics.mean(one["seconds"] for one in runs) / 60
-        rows.append([name, *(f"{error:.1f}" for error in PAPER[name]), ours, *relative, f"{minutes:.1f}"])
+        rows.append([name, *(f"{error:.1f}" for error in PAPER[name]), ours, *relative, minutes(runs)])
     data = "composed house numbers" if arguments.made else "house numbers of SVHN"
     return [
         command(),
@@ -285,7 +284,7 @@ def report(
         f"Sequence error in percent, mean of {seeds(results.values())} (smallest to largest), on {len(test.labels)} "
         f"{data} after {arguments.steps} steps of {arguments.batch} of {len(train.labels)} others; networks of "
         f"{arguments.width:g} of the paper's channels. {train.left_out + test.left_out} numbers of no or more than "
-        f"{LONGEST} digits are left out. Minutes are wall-clock time of a training; step and inference are times of "
+        f"{LONGEST} digits are left out. Minutes are the processor's, of a training; step and inference are times of "
         f"networks of {ratios['conditions']['width']:g} of the paper's channels in float32, {ratios['batch']} crops at "
         f"once, the CNN's being 1 (medians of {ratios['conditions']['rounds']}; paper: ST multi 6 % slower):",
         "",

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from tools.experiments.digit_networks import Network
-from tools.experiments.digit_trainings import Training, error, minutes
+from tools.experiments.digit_trainings import Training, error
 from tools.experiments.digits import DISTORTIONS, Digits
 
 
@@ -61,7 +61,3 @@ def test_distortions_grow_in_the_first_part_of_a_training(tmp_path: Path, few_di
     training = Training(replace(task, distort=distort), "FCN", 0, steps=8, growth=0.25, folder=tmp_path, prefix="R")
     training.run(few_digits, task.test(few_digits), "cpu")
     assert strengths == [0, 0.5, 1, 1, 1, 1, 1, 1]
-
-
-def test_minutes_of_trainings() -> None:
-    assert minutes([{"processor_seconds": 60}, {"processor_seconds": 120}]) == "1.5"

@@ -24,6 +24,7 @@ from tools.experiments.harness import (
     fit,
     in_turn,
     kept,
+    minutes,
     parsed,
     seeds,
     spread,
@@ -200,3 +201,8 @@ def test_what_would_fail_in_the_end_fails_at_once(tmp_path: Path, monkeypatch: p
 def test_the_command_is_given_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["tools/x.py", "--networks", "ST-CNN Aff", "--steps", "3"])
     assert command() == "`python tools/x.py --networks 'ST-CNN Aff' --steps 3`"
+
+
+def test_minutes_of_trainings() -> None:
+    assert minutes([{"processor_seconds": 60}, {"processor_seconds": 120}]) == "1.5"
+    assert minutes([]) == "not run"
