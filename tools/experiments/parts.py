@@ -76,13 +76,13 @@ class Pictures:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser, steps=500, output="runs/parts")
+    add_arguments(parser, steps=2000, output="runs/parts")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--root", type=Path, metavar="DIR", help="where CUB_200_2011 lies")
     source.add_argument("--made", type=Path, metavar="DIR", help="write synthetic pedestrians there and use them")
-    parser.add_argument("--pictures", type=positive, default=2400, metavar="N", help="of --made, to train on (2400)")
+    parser.add_argument("--pictures", type=positive, default=9600, metavar="N", help="of --made, to train on (9600)")
     parser.add_argument(
-        "--test-pictures", type=positive, default=1200, metavar="N", help="of --made, to test on (1200)"
+        "--test-pictures", type=positive, default=2400, metavar="N", help="of --made, to test on (2400)"
     )
     parser.add_argument("--size", type=positive, default=128, metavar="N", help="side of the pictures (default 128)")
     parser.add_argument("--batch", type=positive, default=16, metavar="N", help="(default 16)")

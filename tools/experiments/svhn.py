@@ -96,8 +96,10 @@ def main() -> None:
     source.add_argument("--made", type=Path, metavar="DIR", help="compose house numbers into this folder, read those")
     parser.add_argument("--mnist", type=Path, default=Path("data"), metavar="DIR", help="MNIST's root, for --made")
     parser.add_argument("--download", action="store_true", help="download MNIST to --mnist first")
-    parser.add_argument("--train-pictures", type=positive, default=6000, metavar="N", help="to compose (default 6000)")
-    parser.add_argument("--test-pictures", type=positive, default=1500, metavar="N", help="to compose (default 1500)")
+    parser.add_argument(
+        "--train-pictures", type=positive, default=24000, metavar="N", help="to compose (default 24000)"
+    )
+    parser.add_argument("--test-pictures", type=positive, default=3000, metavar="N", help="to compose (default 3000)")
     parser.add_argument(
         "--size", type=int, choices=(64, 128), default=64, help="crops of 64 or, with more around, 128 pixels (64)"
     )
@@ -107,7 +109,7 @@ def main() -> None:
     parser.add_argument("--batch", type=positive, default=128, metavar="N", help="numbers a step (default 128)")
     parser.add_argument("--learning-rate", type=float, default=0.002, metavar="R", help="at its peak (default 0.002)")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16", help="(default bfloat16)")
-    add_arguments(parser, steps=1400, output="runs/svhn")
+    add_arguments(parser, steps=5600, output="runs/svhn")
     arguments = parsed(parser, "svhn", QUICK)
     rounds, timed_width = (1, arguments.width) if arguments.quick else (9, 1.0)
 
