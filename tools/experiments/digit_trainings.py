@@ -1,4 +1,4 @@
-"""Trainings of the networks for pictures of digits: one training, what is kept of it, and its figures in a table."""
+"""Trainings of the networks for pictures of digits: one training, and what is kept of it."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from datasets.errors import InputError
 from tools.command import run
 from tools.experiments import digits, harness
 from tools.experiments.digit_pictures import before_and_after, turning
@@ -75,6 +76,8 @@ def main() -> None:
                     training(arguments, column, name, seed).run(train, tests[column], arguments.device, keep_weights)
 
     results = collected(arguments)
+    if not any(runs for networks in results.values() for runs in networks.values()):
+        raise InputError(f"{arguments.output} keeps no training of these steps: leave --collect away")
     lines = report(results, arguments)
     print("\n".join(lines))
     if arguments.document:
@@ -110,14 +113,14 @@ def report(results: dict[str, dict[str, list[dict[str, Any]]]], arguments: argpa
         row = [name]
         for theirs, column in zip(paper, results, strict=True):
             row += [str(theirs), harness.spread([r["error"] for r in results[column][name]], 2)]
-        rows.append([*row, harness.minutes([r for column in results for r in results[column][name]])])
+        rows.append([*row, ", ".join(harness.minutes(results[column][name]) for column in results)])
     done = [r for networks in results.values() for runs in networks.values() for r in runs]
     seeds = harness.seeds(runs for networks in results.values() for runs in networks.values())
     steps = arguments.steps or ", ".join(f"{steps} ({column})" for column, steps in STEPS.items())
+    hours = sum(result["processor_seconds"] for result in done) / 3600
     said = [
-        f"Test error in percent, mean of {seeds} (smallest to largest), after {steps} steps",
-        f"of {BATCH} pictures. The last column is the mean processor time of a training in minutes (one thread); all",
-        f"{len(done)} trainings took {sum(r['processor_seconds'] for r in done) / 3600:.1f} hours.",
+        f"Test error in percent, {seeds}, after {steps} steps of {BATCH} pictures. The last column is the mean",
+        f"processor time of a training in minutes, column by column; all {len(done)} trainings took {hours:.1f} hours.",
     ]
     return [harness.command(), "", *said, "", *table([*head, "processor minutes"], rows)]
 

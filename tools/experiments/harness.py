@@ -76,8 +76,8 @@ def parsed(parser: argparse.ArgumentParser, block: str, quick: dict[str, float])
 
 
 def command() -> str:
-    """This command, as it was given, for a document."""
-    return f"`python {shlex.join(sys.argv)}`"
+    """This command, for a document: as it was given, but that it also trains."""
+    return f"`python {shlex.join(flag for flag in sys.argv if flag != '--collect')}`"
 
 
 def cosine(step: int, steps: int, warmup: int = 0) -> float:
@@ -227,11 +227,12 @@ def minutes(results: list[dict[str, Any]]) -> str:
 
 
 def seeds(runs: Iterable[list]) -> str:
-    """How many seeds each network had that had any: "3 seeds", "1 to 3 seeds"."""
+    """How many seeds each network had that had any, and what `spread` shows of them."""
     counts = sorted({len(some) for some in runs if some}) or [0]
     if counts == [1]:
-        return "1 seed"
-    return f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+        return "one seed"
+    number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"mean of {number} seeds (smallest to largest)"
 
 
 def write_figures(file: Path, experiment: str, figures: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
     python tools/experiments/parts.py --made runs/parts/pedestrians \\
         --document docs/experiments.md --figures docs/experiments.json
-    python tools/experiments/parts.py --root DIR --size 448 --steps 20000 --device cuda
+    python tools/experiments/parts.py --root DIR --size 448 --steps 20000 --device cuda --output runs/birds
     python tools/experiments/parts.py --made runs/quick/pedestrians --quick
 
 --root reads CUB-200-2011 as distributed (DIR holds CUB_200_2011/, see birds.py). --made writes synthetic pedestrians in
@@ -143,7 +143,9 @@ def main() -> None:
         lambda: time_networks({name: build(name) for name in NETWORKS}, train, arguments),
     )
 
-    lines = report(results, times, conditions)
+    torso = test.boxes[:, list(PARTS).index("torso")].unflatten(1, (2, 2)).mean(1)  # centres, NaN where hidden
+    torso = torso[~torso.isnan().any(1)].std(0).mean().item()
+    lines = report(results, times, conditions, torso)
     print("\n".join(lines))
     if arguments.document:
         folder = arguments.document.parent / "pictures"
@@ -285,17 +287,15 @@ def time_networks(models: dict[str, PartNetwork], train: Pictures, arguments: ar
     return result
 
 
-def mean_of(runs: list[dict[str, Any]], key: str) -> np.ndarray:
-    return np.mean([r[key] for r in runs], axis=0)
-
-
-def report(results: dict[str, list[dict[str, Any]]], times: dict[str, Any], conditions: dict[str, Any]) -> list[str]:
-    """Means over the seeds and, in brackets, smallest to largest."""
+def report(
+    results: dict[str, list[dict[str, Any]]], times: dict[str, Any], conditions: dict[str, Any], torso: float
+) -> list[str]:
+    """What networks classify, means over the seeds; where windows look, seed by seed: they part differently."""
     made = conditions["data"] == "made"
     attributes = posed_pedestrians.ATTRIBUTES if made else ()
     rows, windows = [], []
     for name, runs in results.items():
-        right = mean_of(runs, "attributes") if made else []
+        right = np.mean([r["attributes"] for r in runs], axis=0) if made else []
         ratios = [times[kind][name] / times[kind]["CNN"] for kind in ("step", "inference")]
         rows.append(
             [
@@ -308,15 +308,16 @@ def report(results: dict[str, list[dict[str, Any]]], times: dict[str, Any], cond
             ]
         )
         for k in range(NETWORKS[name][0]):
-            parts = [r["part"][k] for r in runs]
+            # Windows that stay where they are look at the same for every seed.
+            looked = runs if NETWORKS[name][1] else runs[:1]
             windows.append(
                 [
                     f"{name}, {k + 1}",
                     "({:g}, {:g})".format(*TILES[NETWORKS[name][0]][k]),
-                    *(f"{share:.2f}" for share in mean_of(runs, "overlap")[k]),
-                    parts[0] if len(set(parts)) == 1 else ", ".join(parts),
-                    f"{100 * mean_of(runs, 'stays')[k]:.0f}",
-                    f"{mean_of(runs, 'deviation')[k]:.3f}",
+                    *(" / ".join(f"{r['overlap'][k][part]:.2f}" for r in looked) for part in range(len(PARTS))),
+                    " / ".join(r["part"][k] for r in looked),
+                    " / ".join(f"{100 * r['stays'][k]:.0f}" for r in looked),
+                    " / ".join(f"{r['deviation'][k]:.2f}" for r in looked),
                 ]
             )
     train, test = conditions["pictures"]
@@ -327,15 +328,15 @@ def report(results: dict[str, list[dict[str, Any]]], times: dict[str, Any], cond
         command(),
         "",
         f"{train} {what} to train on, {test} to test, {side} px, crops of {side // 2} px; {conditions['steps']} steps "
-        f"of {conditions['batch']}, mean of {seeds(results.values())} (smallest to largest).",
+        f"of {conditions['batch']}, {seeds(results.values())}.",
         f"Minutes are the processor's, of a training. Times are those of the CNN's {times['step']['CNN']:.0f} ms a "
         f"step and {times['inference']['CNN']:.0f} ms a batch at inference, the processor's too on a CPU.",
         "",
         *table(head, rows),
         "",
-        "Share of the part's box that lies in the window (mean over the test pictures and seeds), the part that is "
-        "nearest to the window's centre in most pictures, in how many it is, and the standard deviation of the "
-        "centre between pictures (the picture is 2 wide; 0 is a fixed crop):",
+        "Share of the part's box that lies in the window (mean over the test pictures), the part that is nearest to "
+        "the window's centre in most pictures, in how many it is, and the standard deviation of the centre between "
+        f"pictures (the picture is 2 wide; 0 is a fixed crop, the torso's own is {torso:.2f}), one seed / the next:",
         "",
         *table(heading, windows),
         "",
@@ -346,14 +347,14 @@ def report(results: dict[str, list[dict[str, Any]]], times: dict[str, Any], cond
 
 
 def figures(results: dict[str, list[dict[str, Any]]], times: dict[str, Any], conditions: dict[str, Any]) -> dict:
-    """The entry of docs/experiments.json; what concerns the windows is the mean over the seeds."""
+    """The entry of docs/experiments.json, a value a seed."""
     windowed = {name: runs for name, runs in results.items() if NETWORKS[name][0]}
     entry: dict[str, Any] = {"data": conditions["data"]}
     entry |= {name: [round(r["accuracy"], 2) for r in runs] for name, runs in results.items()}
     for kind in ("step", "inference"):
         entry[f"{kind}_ratio"] = {name: round(times[kind][name] / times[kind]["CNN"], 3) for name in windowed}
     for key, said in (("stays", "stays_on_part"), ("deviation", "theta_deviation"), ("overlap", "overlap")):
-        entry[said] = {name: mean_of(runs, key).round(4).tolist() for name, runs in windowed.items()}
+        entry[said] = {name: [np.round(r[key], 4).tolist() for r in runs] for name, runs in windowed.items()}
     entry["part"] = {name: [r["part"] for r in runs] for name, runs in windowed.items()}
     return entry
 

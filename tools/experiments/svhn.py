@@ -274,16 +274,19 @@ def report(
 ) -> list[str]:
     """The block of the document: what was trained on what, how long, the table."""
     head = ["network", "paper, 64 px", "paper, 128 px", f"ours, {arguments.size} px", "step", "inference", "minutes"]
+    head += ["parameters, millions"]
     rows = []
     for name, runs in results.items():
         ours = spread([one["error"] for one in runs])
         relative = [f"{ratios[what].get(name, 1.0):.2f}" for what in ("step_ratio", "inference_ratio")]
-        rows.append([name, *(f"{error:.1f}" for error in PAPER[name]), ours, *relative, minutes(runs)])
+        parameters = sum(p.numel() for p in build(name, arguments.size, arguments.width).parameters()) / 1e6
+        paper = (f"{error:.1f}" for error in PAPER[name])
+        rows.append([name, *paper, ours, *relative, minutes(runs), f"{parameters:.2f}"])
     data = "composed house numbers" if arguments.made else "house numbers of SVHN"
     return [
         command(),
         "",
-        f"Sequence error in percent, mean of {seeds(results.values())} (smallest to largest), on {len(test.labels)} "
+        f"Sequence error in percent, {seeds(results.values())}, on {len(test.labels)} "
         f"{data} after {arguments.steps} steps of {arguments.batch} of {len(train.labels)} others; networks of "
         f"{arguments.width:g} of the paper's channels. {train.left_out + test.left_out} numbers of no or more than "
         f"{LONGEST} digits are left out. Minutes are the processor's, of a training; step and inference are times of "

@@ -41,6 +41,9 @@ def test_distorted_mnist_from_files_to_the_document(
 ) -> None:
     write_mnist(tmp_path, True)
     writing = marked(tmp_path, "distorted_mnist")
+    with pytest.raises(InputError, match="leave --collect away"):
+        call(distorted_mnist, "--collect", *writing)
+    assert not (tmp_path / "e.json").exists()
     call(distorted_mnist, "--columns", "R", "RTS", "--networks", "FCN", "ST-CNN Aff")
     call(distorted_mnist, "--collect", *writing)
 
@@ -60,6 +63,8 @@ def test_distorted_mnist_from_files_to_the_document(
 def test_addition_from_files_to_the_document(tmp_path: Path, write_mnist: Write, call: Callable[..., None]) -> None:
     write_mnist(tmp_path, True)
     writing = marked(tmp_path, "mnist_addition")
+    with pytest.raises(InputError, match="leave --collect away"):
+        call(mnist_addition, "--collect", *writing)
     call(mnist_addition, "--networks", "CNN", "2x ST-FCN Aff", *writing)
     figures = json.loads((tmp_path / "e.json").read_text())["mnist_addition"]
     assert {name: len(errors) for name, errors in figures.items() if errors} == {"CNN": 1, "2x ST-FCN Aff": 1}
@@ -76,14 +81,6 @@ def test_columns_have_steps_of_their_own(tmp_path: Path) -> None:
     )
     arguments.steps = 7
     assert distorted_mnist.training(arguments, "RTS", "FCN", 0).steps == 7
-
-
-def test_a_cnn_that_adds_gets_as_much_time(tmp_path: Path) -> None:
-    arguments = Namespace(steps=800, output=tmp_path)
-    cnn, shorter = (mnist_addition.training(arguments, name, 0) for name in ("CNN", mnist_addition.SHORTER))
-    assert (cnn.steps, shorter.steps) == (800, 100)
-    assert cnn.name == shorter.name == "CNN"
-    assert cnn.file("json") != shorter.file("json")
 
 
 def test_without_mnist_a_line_says_where_to_get_it(call: Callable[..., None]) -> None:

@@ -139,10 +139,9 @@ def test_cells_of_the_tables() -> None:
     assert spread([1.0, 2.0, 4.5], 2) == "2.50 (1.00 to 4.50)"
     assert spread([26.46]) == "26.5"
     assert spread([]) == "not run"
-    assert seeds([[1, 2, 3], [1, 2, 3]]) == "3 seeds"
-    assert seeds([[1, 2, 3], [], [1]]) == "1 to 3 seeds"
-    assert seeds([[1]]) == "1 seed"
-    assert seeds([[]]) == "0 seeds"
+    assert seeds([[1, 2, 3], [1, 2, 3]]) == "mean of 3 seeds (smallest to largest)"
+    assert seeds([[1, 2, 3], [], [1]]) == "mean of 1 to 3 seeds (smallest to largest)"
+    assert seeds([[1]]) == "one seed"
 
 
 def test_work_takes_turns_and_the_first_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +198,7 @@ def test_what_would_fail_in_the_end_fails_at_once(tmp_path: Path, monkeypatch: p
 
 
 def test_the_command_is_given_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["tools/x.py", "--networks", "ST-CNN Aff", "--steps", "3"])
+    monkeypatch.setattr(sys, "argv", ["tools/x.py", "--networks", "ST-CNN Aff", "--collect", "--steps", "3"])
     assert command() == "`python tools/x.py --networks 'ST-CNN Aff' --steps 3`"
 
 

@@ -193,11 +193,11 @@ def test_the_whole_experiment_and_again_from_what_is_kept(
         assert len(entry[name]) == 1
         assert all(0 <= value <= 100 for value in entry[name])
         if transformers:
-            assert len(entry["stays_on_part"][name]) == len(entry["theta_deviation"][name]) == transformers
+            assert len(entry["stays_on_part"][name][0]) == len(entry["theta_deviation"][name][0]) == transformers
             assert entry["step_ratio"][name] > 0
             assert entry["inference_ratio"][name] > 0
-    assert max(entry["theta_deviation"]["4 fixed"]) == 0
-    assert max(entry["theta_deviation"]["4 x ST"]) > 0
+    assert max(entry["theta_deviation"]["4 fixed"][0]) == 0
+    assert max(entry["theta_deviation"]["4 x ST"][0]) > 0
     text = document.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
