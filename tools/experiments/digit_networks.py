@@ -93,7 +93,8 @@ def most(parameters: Callable[[int], int], limit: int) -> int:
 def fully_connected_localisation(size: tuple[int, int, int], transformation: Transformation) -> nn.Sequential:
     """Localisation of the ST-FCN: three fully connected layers of 32.
 
-    With batch normalisation, which `FullyConnectedLocalisation` has not: everything here is trained with it. With several channels on the picture halved: two such networks would else take more than half of the parameters.
+    With batch normalisation, as all networks here have it and `FullyConnectedLocalisation` has not. With several
+    channels on the picture halved: two such networks would else take more than half of the parameters.
     """
     channels, height, width = size
     layers: list[nn.Module] = [Standardise()]
