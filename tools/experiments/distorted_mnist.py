@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from datasets.errors import InputError
 from tools.command import run
 from tools.experiments import digits, harness
 from tools.experiments.digit_pictures import before_and_after, turning
@@ -59,8 +58,7 @@ def main() -> None:
     harness.add_arguments(parser, steps=STEPS, output="runs/distorted_mnist")
     digits.add_arguments(parser)
     parser.add_argument("--columns", nargs="+", choices=DISTORTIONS, default=list(DISTORTIONS), metavar="NAME")
-    parser.add_argument("--networks", nargs="+", choices=PAPER, default=list(PAPER), metavar="NAME")
-    parser.add_argument("--collect", action="store_true", help="train nothing, write what is kept")
+    harness.add_shared_arguments(parser, PAPER)
     arguments = harness.parsed(parser, "distorted_mnist", QUICK)
 
     train, test = digits.load(arguments.root, arguments.download)
@@ -76,8 +74,7 @@ def main() -> None:
                     training(arguments, column, name, seed).run(train, tests[column], arguments.device, keep_weights)
 
     results = collected(arguments)
-    if not any(runs for networks in results.values() for runs in networks.values()):
-        raise InputError(f"{arguments.output} keeps no training of these steps: leave --collect away")
+    harness.require_any(arguments.output, (runs for networks in results.values() for runs in networks.values()))
     lines = report(results, arguments)
     print("\n".join(lines))
     if arguments.document:

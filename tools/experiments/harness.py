@@ -45,6 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser, *, steps: int | dict[str, int
     )
 
 
+def add_shared_arguments(parser: argparse.ArgumentParser, networks: Iterable[str]) -> None:
+    """The flags of experiments whose trainings can be shared between processes and collected afterwards."""
+    networks = list(networks)
+    parser.add_argument(
+        "--networks", nargs="+", choices=networks, default=networks, metavar="NAME", help="to train (default all)"
+    )
+    parser.add_argument("--collect", action="store_true", help="train nothing, write what is kept")
+
+
 def positive(text: str) -> int:
     """A flag's value, 1 or more."""
     if (value := int(text)) < 1:
@@ -185,6 +194,12 @@ def found(file: Path, conditions: dict[str, Any]) -> dict[str, Any] | None:
         return result if result["conditions"] == conditions else None
     except (OSError, ValueError, TypeError, KeyError):
         raise InputError(f"{file} holds no result of an experiment: delete it") from None
+
+
+def require_any(output: Path, runs: Iterable[list]) -> None:
+    """Raises InputError where nothing is kept."""
+    if not any(runs):
+        raise InputError(f"{output} keeps no training of these settings: leave --collect away")
 
 
 def in_turn(work: dict[str, Callable[[], object]], rounds: int, device: str | torch.device) -> dict[str, float]:

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from datasets.errors import InputError
 from tools.command import run
 from tools.experiments import digits, harness
 from tools.experiments.digit_pictures import channels_and_reads
@@ -49,8 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     harness.add_arguments(parser, steps=STEPS, output="runs/mnist_addition")
     digits.add_arguments(parser)
-    parser.add_argument("--networks", nargs="+", choices=PAPER, default=list(PAPER), metavar="NAME")
-    parser.add_argument("--collect", action="store_true", help="train nothing, write what is kept")
+    harness.add_shared_arguments(parser, PAPER)
     arguments = harness.parsed(parser, "mnist_addition", QUICK)
 
     train, test = digits.load(arguments.root, arguments.download)
@@ -65,8 +63,7 @@ def main() -> None:
                 training(arguments, name, seed).run(train, pictures, arguments.device, keep_weights)
 
     results = collected(arguments)
-    if not any(results.values()):
-        raise InputError(f"{arguments.output} keeps no training of these steps: leave --collect away")
+    harness.require_any(arguments.output, results.values())
     lines = report(results, arguments)
     print("\n".join(lines))
     if arguments.document:

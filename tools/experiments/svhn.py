@@ -1,7 +1,6 @@
 """House numbers of several digits, read with and without spatial transformers (Jaderberg et al. 2015, section 4.2).
 
-    python tools/experiments/svhn.py --root SVHN --device cuda --steps 400000 --output runs/svhn-64
-    python tools/experiments/svhn.py --root SVHN --device cuda --steps 400000 --output runs/svhn-128 --size 128
+    python tools/experiments/svhn.py --root SVHN --sizes 64 128 --device cuda --steps 400000 --output runs/svhn_full
     python tools/experiments/svhn.py --made runs/house_numbers --mnist ../shared/data/mnist --width 0.2 --batch 32
     python tools/experiments/svhn.py --made runs/quick/house_numbers --mnist ../shared/data/mnist --quick
 
@@ -13,80 +12,55 @@ choice, once, and reads them from there.
 Three networks, each for several seeds on the same pictures in the same order: a CNN with five digit classifiers; with
 one affine transformer before it; with four, one before each of its first four convolutions. Measured is the sequence
 error: percent of the numbers of which any digit is wrong. All that is done is kept in --output, and a run that was
-stopped goes on where it was.
+stopped goes on where it was; with --networks the trainings can be shared between processes, with --collect the table
+shows all that is kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import itertools
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from datasets.errors import InputError
-from datasets.output import whole_file
-from detector.spatial_transformer import sample
 from tools.command import run
 from tools.experiments import digits
 from tools.experiments.composed_numbers import compose_split
 from tools.experiments.harness import (
     add_arguments,
+    add_shared_arguments,
     command,
-    cosine,
-    fit,
     in_turn,
     kept,
     minutes,
     parsed,
     positive,
+    require_any,
     seeds,
     spread,
     write_figures,
 )
 from tools.experiments.house_numbers import ANNOTATIONS, LONGEST, NONE, read_splits
-from tools.experiments.number_networks import (
-    NETWORKS,
-    build,
-    build_optimizer,
-    placed,
-    scores_of,
-    sequence_loss,
-    sequence_wrong,
-)
+from tools.experiments.number_networks import NETWORKS, build, build_optimizer, placed, scores_of, sequence_loss
+from tools.experiments.number_pictures import OUTLINES, crops_and_reads
+from tools.experiments.number_trainings import Crops, Schedule, Training
 from tools.report import table, write_block
 
-# Sequence error in percent on crops of 64 and of 128 pixels (table 2).
-PAPER = {"CNN": (4.0, 5.6), "ST single": (3.7, 3.9), "ST multi": (3.6, 3.9)}
+# Sequence error in percent by the side of the crops in pixels (table 2).
+PAPER = {
+    64: {"CNN": 4.0, "ST single": 3.7, "ST multi": 3.6},
+    128: {"CNN": 5.6, "ST single": 3.9, "ST multi": 3.9},
+}
 # Seed of the composed numbers of each split; trainings have seeds of their own.
 SPLITS = {"train": 0, "test": 1}
 # The most that a quick run does.
 QUICK = {"steps": 20, "batch": 16, "width": 0.125, "train_pictures": 200, "test_pictures": 64}
-# Numbers in the picture, of how many, and the colour of what each network's first transformer reads.
-SHOWN, LOOKED_AT = 8, 500
-OUTLINES = {"ST single": (230, 60, 30), "ST multi": (30, 90, 230)}
-
-
-@dataclass(frozen=True)
-class Crops:
-    """Pictures (N, size, size, 3) uint8 and the classes (N, 5) int64 of their five places."""
-
-    pictures: np.ndarray
-    labels: Tensor
-    left_out: int
-
-    def batch(self, chosen: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Pictures (B, 3, size, size) float32, each of mean 0 and deviation 1, and classes (B, 5)."""
-        pictures = torch.from_numpy(self.pictures[chosen]).to(device).permute(0, 3, 1, 2).float()
-        deviation, mean = torch.std_mean(pictures, (1, 2, 3), keepdim=True)
-        pictures = (pictures - mean) / deviation.clamp(min=1)
-        return pictures, self.labels[torch.from_numpy(chosen)].to(device)
 
 
 def main() -> None:
@@ -101,7 +75,13 @@ def main() -> None:
     )
     parser.add_argument("--test-pictures", type=positive, default=3000, metavar="N", help="to compose (default 3000)")
     parser.add_argument(
-        "--size", type=int, choices=(64, 128), default=64, help="crops of 64 or, with more around, 128 pixels (64)"
+        "--sizes",
+        type=int,
+        nargs="+",
+        choices=PAPER,
+        default=[64],
+        metavar="N",
+        help="crops of 64 and, with more around and four times the work, 128 pixels (default 64)",
     )
     parser.add_argument(
         "--width", type=float, default=1.0, metavar="W", help="share of the paper's channels (default 1)"
@@ -110,8 +90,8 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=0.002, metavar="R", help="at its peak (default 0.002)")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16", help="(default bfloat16)")
     add_arguments(parser, steps=5600, output="runs/svhn")
+    add_shared_arguments(parser, NETWORKS)
     arguments = parsed(parser, "svhn", QUICK)
-    rounds, timed_width = (1, arguments.width) if arguments.quick else (9, 1.0)
 
     root = arguments.root or arguments.made
     if arguments.made:
@@ -119,35 +99,33 @@ def main() -> None:
     folders = {"train": [root / "train"], "test": [root / "test"]}
     if (root / "extra").is_dir():
         folders["train"].append(root / "extra")
-    train, test = (load(arguments.output, split, folders[split], arguments.size) for split in ("train", "test"))
+    data = {size: [load(arguments.output, split, folders[split], size) for split in SPLITS] for size in arguments.sizes}
 
-    settings = ("size", "width", "steps", "batch", "learning_rate", "precision", "device")
-    conditions = {name: getattr(arguments, name) for name in settings}
-    conditions |= {"data": str(root.resolve()), "train": len(train.labels), "test": len(test.labels)}
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in NETWORKS}
     # Seeds outside, networks inside: a run that is cut short has compared all of them.
-    for seed, name in itertools.product(range(arguments.seeds), NETWORKS):
-        file = result_file(arguments.output, name, seed)
-        work = functools.partial(train_and_measure, arguments, name, seed, train, test, file, conditions)
-        results[name].append(kept(file, conditions, work))
-    timed = functools.partial(times, arguments, timed_width, rounds)
-    ratios = kept(
-        arguments.output / "times.json",
-        {"width": timed_width, "rounds": rounds, "size": arguments.size, "device": arguments.device},
-        timed,
-    )
+    schedule = Schedule(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Schedule)})
+    trainings = [
+        Training(schedule, arguments.output, str(root.resolve()), name, size, seed, *data[size])
+        for seed, size, name in itertools.product(range(arguments.seeds), data, NETWORKS)
+    ]
+    if not arguments.collect:
+        for training in trainings:
+            if training.name in arguments.networks:
+                training.run()
+    results = {size: {name: [] for name in NETWORKS} for size in data}
+    for training in trainings:
+        if (result := training.result()) is not None:
+            results[training.size][training.name].append(result)
+    require_any(arguments.output, (runs for networks in results.values() for runs in networks.values()))
+    timed = {size: times(arguments, size) for size in data}
 
-    lines = report(arguments, results, ratios, train, test)
+    lines = report(arguments, results, timed, data)
     print("\n".join(lines))
     if arguments.document:
-        picture = arguments.document.parent / "pictures" / "svhn.png"
-        write_picture(arguments, test, picture)
-        lines += ["", f"![House numbers and what the transformers make of them](pictures/{picture.name})"]
+        for size in data:
+            lines += picture(arguments, [one for one in trainings if one.size == size and one.seed == 0])
         write_block(arguments.document, "svhn", lines)
     if arguments.figures:
-        errors = {name: [one["error"] for one in runs] for name, runs in results.items()}
-        figures = {"size": arguments.size, "data": "made" if arguments.made else "svhn"} | errors
-        write_figures(arguments.figures, "svhn", figures | {k: ratios[k] for k in ("step_ratio", "inference_ratio")})
+        write_figures(arguments.figures, "svhn", figures(arguments, results, timed))
 
 
 def compose_data(arguments: argparse.Namespace) -> None:
@@ -183,68 +161,23 @@ def load(output: Path, name: str, folders: list[Path], size: int) -> Crops:
     return Crops(np.load(crops, mmap_mode="r"), torch.tensor(found["labels"]), found["left_out"])
 
 
-def train_and_measure(
-    arguments: argparse.Namespace,
-    name: str,
-    seed: int,
-    train: Crops,
-    test: Crops,
-    file: Path,
-    conditions: dict[str, Any],
-) -> dict[str, Any]:
-    """Train a network to its last step; its weights are kept beside `file`."""
-    device = torch.device(arguments.device)
-    torch.manual_seed(seed)
-    model = placed(build(name, arguments.size, arguments.width), arguments.device)
-    optimizer = build_optimizer(model, arguments.learning_rate)
-
-    def loss(step: int) -> Tensor:
-        chosen = np.random.default_rng([seed, step]).integers(0, len(train.labels), arguments.batch)
-        pictures, labels = train.batch(chosen, device)
-        return sequence_loss(scores_of(model, pictures, arguments.precision), labels)
-
-    spent = fit(
-        model,
-        loss,
-        optimizer,
-        arguments.steps,
-        rate=lambda step: cosine(step, arguments.steps, warmup=min(50, arguments.steps // 10)),
-        checkpoint=file.with_suffix(".checkpoint.pt"),
-        conditions=conditions,
-        words=f"{name}, seed {seed}",
-    )
-    error = measure(model.eval(), test, arguments)
-    with whole_file(file.with_suffix(".pt")) as temporary:
-        torch.save(model.state_dict(), temporary)
-    return {"error": error} | spent
+def times(arguments: argparse.Namespace, size: int) -> dict[str, Any]:
+    """How long a training step and an inference take in float32, kept in --output: see `measure_times`."""
+    rounds, width = (1, arguments.width) if arguments.quick else (9, 1.0)
+    conditions = {"width": width, "rounds": rounds, "size": size, "device": arguments.device}
+    work = functools.partial(measure_times, arguments, size, width, rounds)
+    return kept(arguments.output / f"times-{size}.json", conditions, work)
 
 
-@torch.inference_mode()
-def measure(model: nn.Module, test: Crops, arguments: argparse.Namespace) -> float:
-    """Sequence error in percent."""
-    wrong = 0
-    for chosen in np.array_split(np.arange(len(test.labels)), -(-len(test.labels) // 200)):
-        pictures, labels = test.batch(chosen, torch.device(arguments.device))
-        wrong += int(sequence_wrong(scores_of(model, pictures, arguments.precision), labels).sum())
-    return 100 * wrong / len(test.labels)
-
-
-def result_file(output: Path, name: str, seed: int) -> Path:
-    return output / f"{name.replace(' ', '-')}-{seed}.json"
-
-
-def times(arguments: argparse.Namespace, width: float, rounds: int) -> dict[str, Any]:
-    """How long a training step and an inference take, each network's against the CNN's.
-
-    In float32, as the paper's; medians of `rounds` rounds.
-    """
+def measure_times(arguments: argparse.Namespace, size: int, width: float, rounds: int) -> dict[str, Any]:
+    """Seconds of each network, and each against the CNN's; medians of `rounds` rounds."""
     device = torch.device(arguments.device)
     count = 16 if device.type == "cpu" else 128
     generator = torch.Generator().manual_seed(0)
-    pictures = torch.randn(count, 3, arguments.size, arguments.size, generator=generator).to(device)
+    pictures = torch.randn(count, 3, size, size, generator=generator).to(device)
     pictures = pictures.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(NONE + 1, (count, LONGEST), generator=generator).to(device)
-    models = {name: placed(build(name, arguments.size, width), arguments.device) for name in NETWORKS}
+    models = {name: placed(build(name, size, width), arguments.device) for name in NETWORKS}
     optimizers = {name: build_optimizer(model, arguments.learning_rate) for name, model in models.items()}
 
     def step(name: str) -> None:
@@ -267,77 +200,70 @@ def times(arguments: argparse.Namespace, width: float, rounds: int) -> dict[str,
 
 def report(
     arguments: argparse.Namespace,
-    results: dict[str, list[dict[str, Any]]],
-    ratios: dict[str, Any],
-    train: Crops,
-    test: Crops,
+    results: dict[int, dict[str, list[dict[str, Any]]]],
+    timed: dict[int, dict[str, Any]],
+    data: dict[int, list[Crops]],
 ) -> list[str]:
     """The block of the document: what was trained on what, how long, the table."""
-    head = ["network", "paper, 64 px", "paper, 128 px", f"ours, {arguments.size} px", "step", "inference", "minutes"]
-    head += ["parameters, millions"]
+    head = ["network"]
+    for size in results:
+        head += [f"{size} px, paper", f"{size} px, here"]
     rows = []
-    for name, runs in results.items():
-        ours = spread([one["error"] for one in runs])
-        relative = [f"{ratios[what].get(name, 1.0):.2f}" for what in ("step_ratio", "inference_ratio")]
-        parameters = sum(p.numel() for p in build(name, arguments.size, arguments.width).parameters()) / 1e6
-        paper = (f"{error:.1f}" for error in PAPER[name])
-        rows.append([name, *paper, ours, *relative, minutes(runs), f"{parameters:.2f}"])
-    data = "composed house numbers" if arguments.made else "house numbers of SVHN"
+    for name in NETWORKS:
+        row = [name]
+        for size in results:
+            row += [f"{PAPER[size][name]:.1f}", spread([one["error"] for one in results[size][name]])]
+        for what in ("step_ratio", "inference_ratio"):
+            row.append(", ".join(f"{timed[size][what].get(name, 1.0):.2f}" for size in results))
+        row.append(", ".join(minutes(results[size][name]) for size in results))
+        row.append(", ".join(f"{parameters(name, size, arguments.width):.2f}" for size in results))
+        rows.append(row)
+    train, test = next(iter(data.values()))
+    said = ", ".join(f"{size} px: {seeds(networks.values())}" for size, networks in results.items())
+    any_timed = next(iter(timed.values()))
     return [
         command(),
         "",
-        f"Sequence error in percent, {seeds(results.values())}, on {len(test.labels)} "
-        f"{data} after {arguments.steps} steps of {arguments.batch} of {len(train.labels)} others; networks of "
-        f"{arguments.width:g} of the paper's channels. {train.left_out + test.left_out} numbers of no or more than "
-        f"{LONGEST} digits are left out. Minutes are the processor's, of a training; step and inference are times of "
-        f"networks of {ratios['conditions']['width']:g} of the paper's channels in float32, {ratios['batch']} crops at "
-        f"once, the CNN's being 1 (medians of {ratios['conditions']['rounds']}; paper: ST multi 6 % slower):",
+        f"Sequence error in percent ({said}) on {len(test.labels)} "
+        f"{'composed house numbers' if arguments.made else 'house numbers of SVHN'} after {arguments.steps} steps of "
+        f"{arguments.batch} of {len(train.labels)} others; networks of {arguments.width:g} of the paper's channels. "
+        f"{train.left_out + test.left_out} numbers of no or more than {LONGEST} digits are left out. The other columns "
+        "are size by size. Minutes are the processor's, of a training; step and inference are times of networks of "
+        f"{any_timed['conditions']['width']:g} of the paper's channels in float32, {any_timed['batch']} crops at "
+        f"once, the CNN's being 1 (medians of {any_timed['conditions']['rounds']}; paper: ST multi 6 % slower):",
         "",
-        *table(head, rows),
+        *table([*head, "step", "inference", "minutes", "parameters, millions"], rows),
     ]
 
 
-@torch.inference_mode()
-def write_picture(arguments: argparse.Namespace, test: Crops, file: Path) -> None:
-    """Draw the test numbers that ST single changes most, and what each first transformer makes of them."""
-    device = torch.device(arguments.device)
-    some = np.arange(min(LOOKED_AT, len(test.labels)))
-    transformers, thetas = {}, {}
-    for name in OUTLINES:
-        model = placed(build(name, arguments.size, arguments.width), arguments.device).eval()
-        weights = result_file(arguments.output, name, 0).with_suffix(".pt")
-        if not weights.exists():
-            raise InputError(f"{weights} is missing: delete the .json beside it, so that the network is trained again")
-        model.load_state_dict(torch.load(weights, map_location=device, weights_only=True))
-        transformers[name] = model[0]
-        thetas[name] = model[0].localisation(test.batch(some, device)[0])
-    identity = transformers["ST single"].transformation.identity().to(device)
-    chosen = (thetas["ST single"] - identity).norm(dim=1).argsort(descending=True)[:SHOWN].cpu()
-    shown = torch.from_numpy(test.pictures[chosen.numpy()]).to(device).permute(0, 3, 1, 2).float()
-    corners = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]], device=device)
-    crops = enlarged(shown)
-    rows = {"crop": crops}
-    for name, colour in OUTLINES.items():
-        theta = thetas[name][chosen]
-        rows[name] = enlarged(sample(shown, transformers[name].grid(shown, theta)))
-        outlines = (transformers[name].transformation.warp(theta, corners) + 1) * arguments.size
-        for crop, outline in zip(crops, outlines.round().int().cpu().numpy(), strict=True):
-            cv2.polylines(crop, [outline], True, colour, 2, cv2.LINE_AA)
-    lines = []
-    for name, cells in rows.items():
-        line = np.hstack([np.pad(cell, ((2, 2), (2, 2), (0, 0)), constant_values=255) for cell in cells])
-        title = np.full((len(line), 110, 3), 255, np.uint8)
-        position = (4, len(line) // 2 + 6)
-        cv2.putText(title, name, position, cv2.FONT_HERSHEY_SIMPLEX, 0.6, OUTLINES.get(name, (0, 0, 0)), 1, cv2.LINE_AA)
-        lines.append(np.hstack([title, line]))
-    with whole_file(file) as temporary:
-        cv2.imwrite(str(temporary), cv2.cvtColor(np.vstack(lines), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+def parameters(name: str, size: int, width: float) -> float:
+    """Of a network, in millions."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build(name, size, width).parameters()) / 1e6
 
 
-def enlarged(pictures: Tensor) -> list[np.ndarray]:
-    """Pictures (B, 3, S, S) of 0 to 255 as uint8 (2 S, 2 S, 3) each."""
-    arrays = pictures.round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    return [cv2.resize(array, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST) for array in arrays]
+def figures(
+    arguments: argparse.Namespace,
+    results: dict[int, dict[str, list[dict[str, Any]]]],
+    timed: dict[int, dict[str, Any]],
+) -> dict[str, Any]:
+    """The entry of docs/experiments.json: by size the errors of every seed, and the ratios of times."""
+    entry: dict[str, Any] = {"data": "made" if arguments.made else "svhn"}
+    for size, networks in results.items():
+        errors = {name: [one["error"] for one in runs] for name, runs in networks.items()}
+        entry[str(size)] = errors | {what: timed[size][what] for what in ("step_ratio", "inference_ratio")}
+    return entry
+
+
+def picture(arguments: argparse.Namespace, trainings: list[Training]) -> list[str]:
+    """Draws what networks of one size read, beside the document; the lines that show it."""
+    networks = {one.name: one.network() for one in trainings if one.name in OUTLINES}
+    if None in networks.values():
+        return []
+    file = arguments.document.parent / "pictures" / f"svhn_{trainings[0].size}.png"
+    crops_and_reads(networks, trainings[0].test, arguments.device, file)
+    words = f"House numbers of {trainings[0].size} px and what the transformers make of them"
+    return ["", f"![{words}](pictures/{file.name})"]
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from detector.spatial_transformer import SpatialTransformer
 from tools.experiments import svhn
 from tools.experiments.house_numbers import HouseNumber, write_annotations
 from tools.experiments.number_networks import NETWORKS, build, build_optimizer, sequence_loss, sequence_wrong
+from tools.experiments.number_pictures import CELL
+from tools.experiments.number_trainings import Crops, Schedule, Training, error
 
 
 def kinds(model: nn.Sequential) -> list[str]:
@@ -91,12 +93,12 @@ class Reader(nn.Module):
         return certain([[int(one), 10, 10, 10, 10] for one in ones])
 
 
-def test_the_error_is_percent_of_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_is_percent_of_the_numbers() -> None:
     pictures = np.zeros((10, 32, 32, 3), np.uint8)
     pictures[:4, :, 16:] = 200  # four ones
     labels = torch.tensor([[1, 10, 10, 10, 10]] * 7 + [[0, 10, 10, 10, 10]] * 3)
-    arguments = svhn.argparse.Namespace(device="cpu", precision="float32")
-    assert svhn.measure(Reader(), svhn.Crops(pictures, labels, 0), arguments) == pytest.approx(30)
+    schedule = Schedule(width=1, steps=1, batch=1, learning_rate=1, precision="float32", device="cpu")
+    assert error(Reader(), Crops(pictures, labels, 0), schedule) == pytest.approx(30)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, folder: Path, *flags: str) -> None:
@@ -125,31 +127,39 @@ def mnist(tmp_path: Path, write_mnist: Callable[[Path, bool], None]) -> Path:
 def test_composed_numbers_from_end_to_end_and_a_second_run_trains_nothing(
     tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(monkeypatch, tmp_path, "--made", str(tmp_path / "made"), "--mnist", str(mnist))
+    made = ["--made", str(tmp_path / "made"), "--mnist", str(mnist), "--sizes", "64", "128"]
+    with pytest.raises(InputError, match="leave --collect away"):
+        run(monkeypatch, tmp_path, *made, "--collect")
+    run(monkeypatch, tmp_path, *made, "--networks", "ST multi")
+    assert "| CNN | 4.0 | not run | 5.6 | not run |" in (tmp_path / "d.md").read_text()
+    assert not (tmp_path / "pictures").exists()  # it takes both networks with transformers
+    run(monkeypatch, tmp_path, *made)
     figures = json.loads((tmp_path / "f.json").read_text())["svhn"]
     assert figures["data"] == "made"
-    assert figures["size"] == 64
-    assert set(figures) == {"size", "data", *NETWORKS, "step_ratio", "inference_ratio"}
-    assert all(len(figures[name]) == 1 and 0 <= figures[name][0] <= 100 for name in NETWORKS)
-    assert all(set(figures[ratio]) == set(NETWORKS[1:]) for ratio in ("step_ratio", "inference_ratio"))
+    assert set(figures) == {"data", "64", "128"}
+    for size in ("64", "128"):
+        assert set(figures[size]) == {*NETWORKS, "step_ratio", "inference_ratio"}
+        assert all(len(figures[size][name]) == 1 and 0 <= figures[size][name][0] <= 100 for name in NETWORKS)
+        assert all(set(figures[size][ratio]) == set(NETWORKS[1:]) for ratio in ("step_ratio", "inference_ratio"))
     document = (tmp_path / "d.md").read_text()
     assert document.startswith("before\n<!-- svhn -->\n")
     assert all(f"| {name} |" in document for name in NETWORKS)
-    picture = cv2.imread(str(tmp_path / "pictures" / "svhn.png"))
-    assert picture.shape[0] == 3 * (2 * 64 + 4)  # crops, single, multi
-    assert "pictures/svhn.png" in document
+    for size in (64, 128):
+        picture = cv2.imread(str(tmp_path / "pictures" / f"svhn_{size}.png"))
+        assert picture.shape[0] == 3 * (CELL + 4)  # crops, single, multi
+        assert f"pictures/svhn_{size}.png" in document
 
     def no_training(*_: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(svhn, "train_and_measure", no_training)
+    monkeypatch.setattr(Training, "fit", no_training)
     monkeypatch.setattr(svhn, "compose_split", no_training)
     monkeypatch.setattr(svhn, "read_splits", no_training)
     (tmp_path / "f.json").unlink()
-    run(monkeypatch, tmp_path, "--made", str(tmp_path / "made"), "--mnist", str(mnist))
+    run(monkeypatch, tmp_path, *made)
     assert json.loads((tmp_path / "f.json").read_text())["svhn"] == figures
     with pytest.raises(InputError, match="holds not 5 but others: name another --made"):
-        run(monkeypatch, tmp_path, "--made", str(tmp_path / "made"), "--mnist", str(mnist), "--train-pictures=5")
+        run(monkeypatch, tmp_path, *made, "--train-pictures=5")
 
 
 def test_svhn_as_distributed_from_end_to_end_with_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,142 @@
+"""Trainings of the networks that read house numbers: the crops, one training, and what is kept of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from datasets.output import whole_file
+from tools.experiments.harness import cosine, fit, found, kept
+from tools.experiments.number_networks import (
+    build,
+    build_optimizer,
+    placed,
+    scores_of,
+    sequence_loss,
+    sequence_wrong,
+)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Pictures (N, size, size, 3) uint8 and the classes (N, 5) int64 of their five places."""
+
+    pictures: np.ndarray
+    labels: Tensor
+    left_out: int
+
+    def batch(self, chosen: np.ndarray, device: str) -> tuple[Tensor, Tensor]:
+        """Pictures (B, 3, size, size) float32, each of mean 0 and deviation 1, and classes (B, 5)."""
+        pictures = torch.from_numpy(self.pictures[chosen]).to(device).permute(0, 3, 1, 2).float()
+        deviation, mean = torch.std_mean(pictures, (1, 2, 3), keepdim=True)
+        pictures = (pictures - mean) / deviation.clamp(min=1)
+        return pictures, self.labels[torch.from_numpy(chosen)].to(device)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How all networks are trained: see the command line of svhn.py."""
+
+    width: float
+    steps: int
+    batch: int
+    learning_rate: float
+    precision: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of one network on crops of one size.
+
+    Attributes:
+        schedule: of all trainings.
+        folder: where results are kept.
+        data: which pictures these are; results of others are not taken for these.
+        name: of the network, see `build`.
+        size: side of the crops in pixels.
+        seed: of its first weights and of the order of the crops.
+        train: the crops to train on.
+        test: those to measure the error on.
+    """
+
+    schedule: Schedule
+    folder: Path
+    data: str
+    name: str
+    size: int
+    seed: int
+    train: Crops
+    test: Crops
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        counts = {"train": len(self.train.labels), "test": len(self.test.labels)}
+        return asdict(self.schedule) | {"size": self.size, "data": self.data} | counts
+
+    def file(self, ending: str) -> Path:
+        return self.folder / f"{self.name.replace(' ', '-')}-{self.size}-{self.seed}.{ending}"
+
+    def result(self) -> dict[str, Any] | None:
+        """What is kept of it: sequence error in percent, seconds by the clock and of the processor."""
+        return found(self.file("json"), self.conditions)
+
+    def run(self) -> None:
+        """Train the network to its last step, unless it is done; its weights are kept."""
+
+        def work() -> dict[str, Any]:
+            torch.manual_seed(self.seed)
+            network = self.build()
+            spent = self.fit(network)
+            with whole_file(self.file("pt")) as temporary:
+                torch.save(network.state_dict(), temporary)
+            return {"error": error(network, self.test, self.schedule)} | spent
+
+        kept(self.file("json"), self.conditions, work)
+
+    def build(self) -> nn.Sequential:
+        return placed(build(self.name, self.size, self.schedule.width), self.schedule.device)
+
+    def fit(self, network: nn.Module) -> dict[str, float]:
+        """Train a network to the last step; the seconds of `harness.fit`."""
+        schedule = self.schedule
+
+        def loss(step: int) -> Tensor:
+            chosen = np.random.default_rng([self.seed, step]).integers(0, len(self.train.labels), schedule.batch)
+            pictures, labels = self.train.batch(chosen, schedule.device)
+            return sequence_loss(scores_of(network, pictures, schedule.precision), labels)
+
+        return fit(
+            network,
+            loss,
+            build_optimizer(network, schedule.learning_rate),
+            schedule.steps,
+            rate=lambda step: cosine(step, schedule.steps, warmup=min(50, schedule.steps // 10)),
+            checkpoint=self.file("checkpoint.pt"),
+            conditions=self.conditions,
+            words=f"{self.name}, {self.size} px, seed {self.seed}",
+        )
+
+    def network(self) -> nn.Sequential | None:
+        """The trained network, for inference, where it is kept."""
+        if self.result() is None or not self.file("pt").exists():
+            return None
+        network = self.build()
+        network.load_state_dict(torch.load(self.file("pt"), weights_only=True, map_location=self.schedule.device))
+        return network.eval()
+
+
+@torch.inference_mode()
+def error(network: nn.Module, test: Crops, schedule: Schedule) -> float:
+    """Sequence error in percent: share of the numbers of which any place is wrong."""
+    network.eval()
+    wrong = 0
+    for chosen in np.array_split(np.arange(len(test.labels)), -(-len(test.labels) // 200)):
+        pictures, labels = test.batch(chosen, schedule.device)
+        wrong += int(sequence_wrong(scores_of(network, pictures, schedule.precision), labels).sum())
+    return 100 * wrong / len(test.labels)
