@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tools.command import run
 from tools.experiments import digits, harness
+from tools.experiments.digit_networks import Network
 from tools.experiments.digit_pictures import channels_and_reads
 from tools.experiments.digit_trainings import BATCH, Training
 from tools.experiments.digits import ADDITION, TEST_SEED, Digits
@@ -39,7 +41,8 @@ PAPER = {
     "2x ST-FCN TPS": 5.8,
 }
 
-# Whose weights are kept, of seed 0, for the picture.
+# Whose weights are kept, of seed 0, to see what their transformers follow; and which of them are drawn.
+KEPT = ("ST-FCN Aff", "2x ST-FCN Aff")
 SHOWN = "2x ST-FCN Aff"
 SHEET = "mnist_addition.png"
 
@@ -59,12 +62,12 @@ def main() -> None:
         # Seeds outside: a run that is cut short has compared all networks.
         for seed in range(arguments.seeds):
             for name in arguments.networks:
-                keep_weights = seed == 0 and name == SHOWN
+                keep_weights = seed == 0 and name in KEPT
                 training(arguments, name, seed).run(train, pictures, arguments.device, keep_weights)
 
     results = collected(arguments)
     harness.require_any(arguments.output, results.values())
-    lines = report(results, arguments)
+    lines = report(results, arguments) + followed(arguments, test)
     print("\n".join(lines))
     if arguments.document:
         lines += picture(arguments, test)
@@ -95,6 +98,54 @@ def report(results: dict[str, list[dict[str, Any]]], arguments: argparse.Namespa
         "and the mean processor time of a training."
     )
     return [harness.command(), "", said, "", *table(["network", "paper", "here", "processor minutes"], rows)]
+
+
+def followed(arguments: argparse.Namespace, test: Digits) -> list[str]:
+    """The table of what transformers follow, of the networks that are kept."""
+    networks = {name: training(arguments, name, 0).network() for name in KEPT}
+    pictures, _ = ADDITION.test(test)
+    rows = [
+        [f"{name}, {number}", *(f"{value:.2f}" for value in values)]
+        for name, network in networks.items()
+        if network is not None
+        for number, values in enumerate(follows(network, pictures).tolist(), start=1)
+    ]
+    if not rows:
+        return []
+    said = (
+        "Which digit a transformer follows: correlation, over the test pictures, of the centre of what it reads with "
+        "the centre of the digit in each channel (mean of x and y; seed 0)."
+    )
+    return ["", said, "", *table(["transformer", *(f"digit {n + 1}" for n in range(ADDITION.count))], rows)]
+
+
+@torch.inference_mode()
+def follows(network: Network, pictures: Tensor) -> Tensor:
+    """Correlation of what N transformers read with where the digits are.
+
+    Args:
+        network: with N transformers in parallel.
+        pictures: (B, C, H, W) in 0..1, a digit in each channel.
+
+    Returns:
+        (N, C): correlation over the pictures of the centre of what transformer n reads with channel c's centre of
+        mass, mean of x and y.
+    """
+    height, width = pictures.shape[-2:]
+    mass = pictures.sum((-2, -1))
+    x = pictures.sum(-2) @ torch.linspace(-1, 1, width) / mass
+    y = pictures.sum(-1) @ torch.linspace(-1, 1, height) / mass
+    digits = torch.stack([x, y], dim=-1)  # (B, C, 2)
+    _, theta = network.transformer(pictures, return_theta=True)  # (B, N, P)
+    middle = torch.zeros(1, 2)
+    reads = [network.transformer.transformation.warp(one, middle)[:, 0] for one in theta.unbind(1)]
+    return torch.stack([torch.stack([correlation(read, digit) for digit in digits.unbind(1)]) for read in reads])
+
+
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Of the columns of (B, 2) with each other, their mean."""
+    a, b = a - a.mean(0), b - b.mean(0)
+    return ((a * b).mean(0) / (a.square().mean(0) * b.square().mean(0)).sqrt()).mean()
 
 
 def picture(arguments: argparse.Namespace, test: Digits) -> list[str]:

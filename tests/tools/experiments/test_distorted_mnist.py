@@ -9,11 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import Tensor, nn
 
 from datasets.errors import InputError
+from detector.spatial_transformer import Affine
 from tools.experiments import distorted_mnist, mnist_addition
+from tools.experiments.digit_networks import Network
 
 Write = Callable[[Path, bool], None]
 
@@ -70,8 +75,33 @@ def test_addition_from_files_to_the_document(tmp_path: Path, write_mnist: Write,
     assert {name: len(errors) for name, errors in figures.items() if errors} == {"CNN": 1, "2x ST-FCN Aff": 1}
     text = (tmp_path / "e.md").read_text()
     assert "| ST-FCN Aff | 22.6 | not run | not run |" in text
+    assert "| 2x ST-FCN Aff, 2 |" in text
     assert "(pictures/mnist_addition.png)" in text
     assert (tmp_path / "pictures/mnist_addition.png").exists()
+
+
+class Following(nn.Module):
+    """Two transformers: one reads around the second channel's brightest pixel, one where nothing tells it to."""
+
+    transformation = Affine()
+
+    def forward(self, U: Tensor, return_theta: bool) -> tuple[Tensor, Tensor]:
+        y, x = np.unravel_index(U[:, 1].flatten(1).argmax(1).numpy(), U.shape[-2:])
+        theta = torch.eye(2, 3).flatten().repeat(len(U), 2, 1)
+        theta[:, 0, 2], theta[:, 0, 5] = (torch.from_numpy(v) / 41 * 2 - 1 for v in (x, y))
+        theta[:, 1, 2::3] = torch.rand(len(U), 2, generator=torch.Generator().manual_seed(1))
+        return U, theta
+
+
+def test_the_digit_that_a_transformer_follows_is_found() -> None:
+    pictures = torch.zeros(400, 2, 42, 42)
+    places = np.random.default_rng(0).integers(0, 42, (400, 2, 2))
+    for index, channels in enumerate(places):
+        for channel, (y, x) in enumerate(channels):
+            pictures[index, channel, y, x] = 0.5
+    found = mnist_addition.follows(Network(nn.Identity(), Following()), pictures)
+    torch.testing.assert_close(found, torch.tensor([[0.0, 1.0], [0.0, 0.0]]), atol=0.12, rtol=0)
+    assert found[0, 1] == pytest.approx(1, abs=1e-4)
 
 
 def test_columns_have_steps_of_their_own(tmp_path: Path) -> None:
