@@ -37,6 +37,7 @@ class Training:
             anything: in so few steps it stays at a shear, whereas it follows distortions that grow.
         folder: where results are kept.
         prefix: of the files there.
+        device: to train on.
     """
 
     task: Task
@@ -46,19 +47,21 @@ class Training:
     growth: float
     folder: Path
     prefix: str
+    device: str = "cpu"
 
     @property
     def words(self) -> str:
         return f"{self.prefix} {self.name} {self.seed}"
 
     @property
-    def conditions(self) -> dict[str, float]:
+    def conditions(self) -> dict[str, float | str]:
         return {
             "steps": self.steps,
             "batch": BATCH,
             "growth": self.growth,
             "learning_rate": LEARNING_RATE,
             "localisation_rate": LOCALISATION_RATE,
+            "device": self.device,
         }
 
     def file(self, ending: str) -> Path:
@@ -68,20 +71,19 @@ class Training:
         """What is kept of it: test error in percent, parameters, seconds by the clock and of the processor."""
         return found(self.file("json"), self.conditions)
 
-    def run(self, digits: Digits, test: tuple[Tensor, Tensor], device: str, keep_weights: bool = False) -> None:
+    def run(self, digits: Digits, test: tuple[Tensor, Tensor], keep_weights: bool = False) -> None:
         """Train it, unless it is done.
 
         Args:
             digits: to train on.
             test: pictures and classes.
-            device: to train on.
             keep_weights: for `network`.
         """
 
         def work() -> dict[str, Any]:
             torch.manual_seed(self.seed)
-            network = build(self.name, self.task.size, self.task.classes).to(device)
-            times = self.fit(network, digits, device)
+            network = build(self.name, self.task.size, self.task.classes).to(self.device)
+            times = self.fit(network, digits)
             if keep_weights:
                 with whole_file(self.file("pt")) as temporary:
                     torch.save(network.state_dict(), temporary)
@@ -89,7 +91,7 @@ class Training:
 
         kept(self.file("json"), self.conditions, work)
 
-    def fit(self, network: Network, digits: Digits, device: str) -> dict[str, float]:
+    def fit(self, network: Network, digits: Digits) -> dict[str, float]:
         """Train a network to the last step; the seconds of `harness.fit`."""
         groups = [
             {"params": list(network.classifier.parameters()), "lr": LEARNING_RATE},
@@ -100,7 +102,7 @@ class Training:
         def loss(step: int) -> Tensor:
             strength = min(1.0, step / (self.growth * self.steps))
             pictures, classes = self.task.batch(digits, BATCH, self.seed, step, strength)
-            return functional.cross_entropy(network(pictures.to(device)), classes.to(device))
+            return functional.cross_entropy(network(pictures.to(self.device)), classes.to(self.device))
 
         return fit(
             network,

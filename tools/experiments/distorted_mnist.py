@@ -71,7 +71,7 @@ def main() -> None:
             for column in arguments.columns:
                 for name in arguments.networks:
                     keep_weights = seed == 0 and name == SHOWN[column]
-                    training(arguments, column, name, seed).run(train, tests[column], arguments.device, keep_weights)
+                    training(arguments, column, name, seed).run(train, tests[column], keep_weights)
 
     results = collected(arguments)
     harness.require_any(arguments.output, (runs for networks in results.values() for runs in networks.values()))
@@ -87,7 +87,9 @@ def main() -> None:
 
 def training(arguments: argparse.Namespace, column: str, name: str, seed: int) -> Training:
     steps = arguments.steps or STEPS[column]
-    return Training(DISTORTIONS[column], name, seed, steps, GROWTH, arguments.output, prefix=column)
+    return Training(
+        DISTORTIONS[column], name, seed, steps, GROWTH, arguments.output, prefix=column, device=arguments.device
+    )
 
 
 def collected(arguments: argparse.Namespace) -> dict[str, dict[str, list[dict[str, Any]]]]:

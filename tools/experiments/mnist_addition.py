@@ -63,7 +63,7 @@ def main() -> None:
         for seed in range(arguments.seeds):
             for name in arguments.networks:
                 keep_weights = seed == 0 and name in KEPT
-                training(arguments, name, seed).run(train, pictures, arguments.device, keep_weights)
+                training(arguments, name, seed).run(train, pictures, keep_weights)
 
     results = collected(arguments)
     harness.require_any(arguments.output, results.values())
@@ -78,7 +78,9 @@ def main() -> None:
 
 
 def training(arguments: argparse.Namespace, name: str, seed: int) -> Training:
-    return Training(ADDITION, name, seed, arguments.steps, GROWTH, arguments.output, prefix="addition")
+    return Training(
+        ADDITION, name, seed, arguments.steps, GROWTH, arguments.output, prefix="addition", device=arguments.device
+    )
 
 
 def collected(arguments: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:

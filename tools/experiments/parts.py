@@ -116,6 +116,7 @@ def main() -> None:
         "learning_rate": arguments.learning_rate,
         "localisation_rate": arguments.localisation_rate,
         "backbone_weights": Path(arguments.backbone_weights).name,
+        "device": arguments.device,
     }
 
     def work(name: str, seed: int) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def main() -> None:
             results[name].append(kept(file, conditions, partial(work, name, seed)))
     times = kept(
         arguments.output / "times.json",
-        conditions | {"device": arguments.device},
+        conditions,
         lambda: time_networks({name: build(name) for name in NETWORKS}, train, arguments),
     )
 

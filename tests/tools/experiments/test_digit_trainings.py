@@ -37,7 +37,7 @@ def test_a_training_is_kept_and_gives_its_network_again(tmp_path: Path, few_digi
     assert training.result() is None
     assert training.network() is None
     test = task.test(few_digits)
-    training.run(few_digits, test, "cpu", keep_weights=True)
+    training.run(few_digits, test, keep_weights=True)
     result = training.result()
     assert result is not None
     assert result["error"] == error(training.network(), *test)
@@ -46,7 +46,7 @@ def test_a_training_is_kept_and_gives_its_network_again(tmp_path: Path, few_digi
 
     kept = training.file("json")
     kept.write_text(json.dumps(result | {"error": 12.0}))
-    training.run(few_digits, test, "cpu")
+    training.run(few_digits, test)
     assert training.result()["error"] == 12.0
 
 
@@ -59,5 +59,5 @@ def test_distortions_grow_in_the_first_part_of_a_training(tmp_path: Path, few_di
         return task.distort(pictures, draw, strength)
 
     training = Training(replace(task, distort=distort), "FCN", 0, steps=8, growth=0.25, folder=tmp_path, prefix="R")
-    training.run(few_digits, task.test(few_digits), "cpu")
+    training.run(few_digits, task.test(few_digits))
     assert strengths == [0, 0.5, 1, 1, 1, 1, 1, 1]

@@ -105,7 +105,7 @@ def test_the_digit_that_a_transformer_follows_is_found() -> None:
 
 
 def test_columns_have_steps_of_their_own(tmp_path: Path) -> None:
-    arguments = Namespace(steps=None, output=tmp_path)
+    arguments = Namespace(steps=None, output=tmp_path, device="cpu")
     assert {c: distorted_mnist.training(arguments, c, "FCN", 0).steps for c in distorted_mnist.STEPS} == (
         distorted_mnist.STEPS
     )
