@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detector.spatial_transformer import Affine, FullyConnectedLocalisation, SpatialTransformer
-from tools.experiments.house_numbers import LONGEST, NONE
+from tools.experiments.house_numbers import LONGEST, NONE, SIDE
 
 # Appendix A.5: convolutions of 5 x 5, and after which of them the sides are halved by max pooling.
 CHANNELS = (48, 64, 128, 160, 192, 192, 192, 192)
@@ -17,7 +17,8 @@ POOLED = (True, False, True, False, True, False, True, False)
 HIDDEN = 3072
 # Channels of the two convolutions of the single transformer's localisation network.
 LOCALISATION = 32
-LOCALISATION_RATE = 0.1  # of the learning rate
+# Of the learning rate, on crops of `SIDE`: see `localisation_rate`.
+LOCALISATION_RATE = 0.1
 
 NETWORKS = ("CNN", "ST single", "ST multi")
 
@@ -71,14 +72,29 @@ def scaled(count: int, width: float) -> int:
     return max(1, round(count * width / 8)) * 8
 
 
-def build_optimizer(model: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    """AdamW with a group of its own for the localisation networks, at a tenth of the learning rate."""
+def localisation_rate(size: int) -> float:
+    """Share of the learning rate that localisation networks learn at, by the side of the crops in pixels.
+
+    AdamW moves all weights by as much, so a layer's output moves by as much more as it has more inputs. With four times
+    the inputs at the same rate theta leaves the picture within the first steps and does not come back.
+    """
+    return LOCALISATION_RATE * (SIDE / size) ** 2
+
+
+def build_optimizer(model: nn.Module, learning_rate: float, size: int) -> torch.optim.Optimizer:
+    """AdamW with a group of its own for the localisation networks.
+
+    Args:
+        model: as `build` made it.
+        learning_rate: of all other weights.
+        size: side of the crops in pixels, see `localisation_rate`.
+    """
     transformers = [module for module in model.modules() if isinstance(module, SpatialTransformer)]
     localisation = [parameter for one in transformers for parameter in one.localisation.parameters()]
     theirs = {id(parameter) for parameter in localisation}
     groups = [{"params": [parameter for parameter in model.parameters() if id(parameter) not in theirs]}]
     if localisation:
-        groups.append({"params": localisation, "lr": learning_rate * LOCALISATION_RATE})
+        groups.append({"params": localisation, "lr": learning_rate * localisation_rate(size)})
     return torch.optim.AdamW(groups, lr=learning_rate, weight_decay=5e-4)
 
 

@@ -15,6 +15,7 @@ from tools.experiments.harness import cosine, fit, found, kept
 from tools.experiments.number_networks import (
     build,
     build_optimizer,
+    localisation_rate,
     placed,
     scores_of,
     sequence_loss,
@@ -77,7 +78,8 @@ class Training:
     @property
     def conditions(self) -> dict[str, Any]:
         counts = {"train": len(self.train.labels), "test": len(self.test.labels)}
-        return asdict(self.schedule) | {"size": self.size, "data": self.data} | counts
+        own = {"size": self.size, "data": self.data, "localisation_rate": localisation_rate(self.size)}
+        return asdict(self.schedule) | own | counts
 
     def file(self, ending: str) -> Path:
         return self.folder / f"{self.name.replace(' ', '-')}-{self.size}-{self.seed}.{ending}"
@@ -114,7 +116,7 @@ class Training:
         return fit(
             network,
             loss,
-            build_optimizer(network, schedule.learning_rate),
+            build_optimizer(network, schedule.learning_rate, self.size),
             schedule.steps,
             rate=lambda step: cosine(step, schedule.steps, warmup=min(50, schedule.steps // 10)),
             checkpoint=self.file("checkpoint.pt"),

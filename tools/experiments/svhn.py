@@ -178,7 +178,7 @@ def measure_times(arguments: argparse.Namespace, size: int, width: float, rounds
     pictures = pictures.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(NONE + 1, (count, LONGEST), generator=generator).to(device)
     models = {name: placed(build(name, size, width), arguments.device) for name in NETWORKS}
-    optimizers = {name: build_optimizer(model, arguments.learning_rate) for name, model in models.items()}
+    optimizers = {name: build_optimizer(model, arguments.learning_rate, size) for name, model in models.items()}
 
     def step(name: str) -> None:
         loss = sequence_loss(scores_of(models[name].train(), pictures, "float32"), labels)

@@ -57,11 +57,12 @@ def test_untrained_transformers_change_nothing(name: str) -> None:
     torch.testing.assert_close(scores, plain(pictures), atol=1e-4, rtol=1e-3)
 
 
-def test_localisation_networks_learn_at_a_tenth_of_the_rate() -> None:
-    model = build("ST multi", 32, 0.1)
-    rates = {id(p): group["lr"] for group in build_optimizer(model, 0.5).param_groups for p in group["params"]}
+@pytest.mark.parametrize(("size", "rate"), [(64, 0.05), (128, 0.0125)])
+def test_localisation_networks_learn_at_a_tenth_of_the_rate_and_less_with_more_inputs(size: int, rate: float) -> None:
+    model = build("ST multi", size, 0.1)
+    rates = {id(p): group["lr"] for group in build_optimizer(model, 0.5, size).param_groups for p in group["params"]}
     for name, parameter in model.named_parameters():
-        assert rates.pop(id(parameter)) == pytest.approx(0.05 if "localisation" in name else 0.5)
+        assert rates.pop(id(parameter)) == pytest.approx(rate if "localisation" in name else 0.5)
     assert not rates
 
 
