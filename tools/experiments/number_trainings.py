@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from datasets.output import whole_file
+from detector.spatial_transformer import SpatialTransformer
 from tools.experiments.harness import cosine, fit, found, kept
 from tools.experiments.number_networks import (
     build,
@@ -21,6 +22,8 @@ from tools.experiments.number_networks import (
     sequence_loss,
     sequence_wrong,
 )
+
+SOME = 500  # test crops that `share_read` looks at
 
 
 @dataclass(frozen=True)
@@ -142,3 +145,20 @@ def error(network: nn.Module, test: Crops, schedule: Schedule) -> float:
         pictures, labels = test.batch(chosen, schedule.device)
         wrong += int(sequence_wrong(scores_of(network, pictures, schedule.precision), labels).sum())
     return 100 * wrong / len(test.labels)
+
+
+@torch.inference_mode()
+def share_read(network: nn.Sequential, test: Crops, device: str) -> float:
+    """How much of the crops a network's affine transformers read in the end: 1 is all, less is magnified.
+
+    Of the side, the geometric mean of width and height, times over the transformers; mean of the first `SOME` crops.
+    """
+    network.eval()
+    maps, _ = test.batch(np.arange(min(SOME, len(test.labels))), device)
+    share = torch.ones(len(maps), device=device)
+    for layer in network:
+        if isinstance(layer, SpatialTransformer):
+            a, b, _, c, d, _ = layer.localisation(maps).unbind(1)
+            share *= (a * d - b * c).abs().sqrt()
+        maps = layer(maps)
+    return share.mean().item()

@@ -49,7 +49,7 @@ from tools.experiments.harness import (
 from tools.experiments.house_numbers import ANNOTATIONS, LONGEST, NONE, read_splits
 from tools.experiments.number_networks import NETWORKS, build, build_optimizer, placed, scores_of, sequence_loss
 from tools.experiments.number_pictures import OUTLINES, crops_and_reads
-from tools.experiments.number_trainings import Crops, Schedule, Training
+from tools.experiments.number_trainings import Crops, Schedule, Training, share_read
 from tools.report import table, write_block
 
 # Sequence error in percent by the side of the crops in pixels (table 2).
@@ -111,21 +111,25 @@ def main() -> None:
         for training in trainings:
             if training.name in arguments.networks:
                 training.run()
-    results = {size: {name: [] for name in NETWORKS} for size in data}
+    results: dict[int, dict[str, list[dict[str, Any]]]] = {size: {name: [] for name in NETWORKS} for size in data}
+    shares: dict[int, dict[str, list[float]]] = {size: {name: [] for name in NETWORKS} for size in data}
     for training in trainings:
         if (result := training.result()) is not None:
             results[training.size][training.name].append(result)
+        if (network := training.network()) is not None:
+            share = share_read(network, training.test, arguments.device)
+            shares[training.size][training.name].append(share)
     require_any(arguments.output, (runs for networks in results.values() for runs in networks.values()))
     timed = {size: times(arguments, size) for size in data}
 
-    lines = report(arguments, results, timed, data)
+    lines = report(arguments, results, shares, timed, data)
     print("\n".join(lines))
     if arguments.document:
         for size in data:
             lines += picture(arguments, [one for one in trainings if one.size == size and one.seed == 0])
         write_block(arguments.document, "svhn", lines)
     if arguments.figures:
-        write_figures(arguments.figures, "svhn", figures(arguments, results, timed))
+        write_figures(arguments.figures, "svhn", figures(arguments, results, shares, timed))
 
 
 def compose_data(arguments: argparse.Namespace) -> None:
@@ -201,6 +205,7 @@ def measure_times(arguments: argparse.Namespace, size: int, width: float, rounds
 def report(
     arguments: argparse.Namespace,
     results: dict[int, dict[str, list[dict[str, Any]]]],
+    shares: dict[int, dict[str, list[float]]],
     timed: dict[int, dict[str, Any]],
     data: dict[int, list[Crops]],
 ) -> list[str]:
@@ -213,6 +218,7 @@ def report(
         row = [name]
         for size in results:
             row += [f"{PAPER[size][name]:.1f}", spread([one["error"] for one in results[size][name]])]
+        row.append(", ".join(spread(shares[size][name], 2) for size in results))
         for what in ("step_ratio", "inference_ratio"):
             row.append(", ".join(f"{timed[size][what].get(name, 1.0):.2f}" for size in results))
         row.append(", ".join(minutes(results[size][name]) for size in results))
@@ -228,11 +234,12 @@ def report(
         f"{'composed house numbers' if arguments.made else 'house numbers of SVHN'} after {arguments.steps} steps of "
         f"{arguments.batch} of {len(train.labels)} others; networks of {arguments.width:g} of the paper's channels. "
         f"{train.left_out + test.left_out} numbers of no or more than {LONGEST} digits are left out. The other columns "
-        "are size by size. Minutes are the processor's, of a training; step and inference are times of networks of "
-        f"{any_timed['conditions']['width']:g} of the paper's channels in float32, {any_timed['batch']} crops at "
-        f"once, the CNN's being 1 (medians of {any_timed['conditions']['rounds']}; paper: ST multi 6 % slower):",
+        "are size by size. Reads: the share of the crop's side that all transformers together leave to the last layers "
+        "(1 is all of it, less is magnified). Minutes are the processor's, of a training; step and inference are times "
+        f"of networks of {any_timed['conditions']['width']:g} of the paper's channels in float32, {any_timed['batch']} "
+        f"crops at once, the CNN's being 1 (medians of {any_timed['conditions']['rounds']}; paper: ST multi 6 % slower):",
         "",
-        *table([*head, "step", "inference", "minutes", "parameters, millions"], rows),
+        *table([*head, "reads", "step", "inference", "minutes", "parameters, millions"], rows),
     ]
 
 
@@ -245,13 +252,15 @@ def parameters(name: str, size: int, width: float) -> float:
 def figures(
     arguments: argparse.Namespace,
     results: dict[int, dict[str, list[dict[str, Any]]]],
+    shares: dict[int, dict[str, list[float]]],
     timed: dict[int, dict[str, Any]],
 ) -> dict[str, Any]:
-    """The entry of docs/experiments.json: by size the errors of every seed, and the ratios of times."""
+    """The entry of docs/experiments.json: by size errors and shares read of every seed, and ratios of times."""
     entry: dict[str, Any] = {"data": "made" if arguments.made else "svhn"}
     for size, networks in results.items():
         errors = {name: [one["error"] for one in runs] for name, runs in networks.items()}
-        entry[str(size)] = errors | {what: timed[size][what] for what in ("step_ratio", "inference_ratio")}
+        ratios = {what: timed[size][what] for what in ("step_ratio", "inference_ratio")}
+        entry[str(size)] = errors | {"share_read": shares[size]} | ratios
     return entry
 
 

@@ -19,7 +19,7 @@ from tools.experiments import svhn
 from tools.experiments.house_numbers import HouseNumber, write_annotations
 from tools.experiments.number_networks import NETWORKS, build, build_optimizer, sequence_loss, sequence_wrong
 from tools.experiments.number_pictures import CELL
-from tools.experiments.number_trainings import Crops, Schedule, Training, error
+from tools.experiments.number_trainings import Crops, Schedule, Training, error, share_read
 
 
 def kinds(model: nn.Sequential) -> list[str]:
@@ -102,6 +102,28 @@ def test_the_error_is_percent_of_the_numbers() -> None:
     assert error(Reader(), Crops(pictures, labels, 0), schedule) == pytest.approx(30)
 
 
+class Constant(nn.Module):
+    """Gives the same theta to every map."""
+
+    def __init__(self, theta: list[float]) -> None:
+        super().__init__()
+        self.register_buffer("theta", torch.tensor(theta, dtype=torch.float32))
+
+    def forward(self, U: Tensor) -> Tensor:
+        return self.theta.expand(len(U), -1)
+
+
+def test_shares_that_transformers_read_are_multiplied() -> None:
+    model = build("ST multi", 32, 0.1)
+    transformers = [layer for layer in model if isinstance(layer, SpatialTransformer)]
+    # Half the width and a fifth more height, turned by 0.6 and 0.8; then a quarter of the area.
+    thetas = ([0.3, -0.96, 0.1, 0.4, 0.72, 0.2], [0.5, 0, 0, 0, 0.5, 0], [-1, 0, 0, 0, 1, 0], [1, 0, 0.3, 0, 1, 0])
+    for transformer, theta in zip(transformers, thetas, strict=True):
+        transformer.localisation = Constant(theta)
+    crops = Crops(np.zeros((2, 32, 32, 3), np.uint8), torch.zeros(2, 5, dtype=torch.long), 0)
+    assert share_read(model, crops, "cpu") == pytest.approx((0.5 * 1.2) ** 0.5 * 0.5)
+
+
 def run(monkeypatch: pytest.MonkeyPatch, folder: Path, *flags: str) -> None:
     small = [
         "--quick",
@@ -139,7 +161,7 @@ def test_composed_numbers_from_end_to_end_and_a_second_run_trains_nothing(
     assert figures["data"] == "made"
     assert set(figures) == {"data", "64", "128"}
     for size in ("64", "128"):
-        assert set(figures[size]) == {*NETWORKS, "step_ratio", "inference_ratio"}
+        assert set(figures[size]) == {*NETWORKS, "share_read", "step_ratio", "inference_ratio"}
         assert all(len(figures[size][name]) == 1 and 0 <= figures[size][name][0] <= 100 for name in NETWORKS)
         assert all(set(figures[size][ratio]) == set(NETWORKS[1:]) for ratio in ("step_ratio", "inference_ratio"))
     document = (tmp_path / "d.md").read_text()
