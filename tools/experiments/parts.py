@@ -54,7 +54,7 @@ NETWORKS = {"CNN": (0, False), "2 fixed": (2, False), "2 x ST": (2, True), "4 fi
 PAPER = {"CNN": "82.3", "2 x ST": "83.1 (224 px), 83.9 (448 px)", "4 x ST": "84.1 (448 px)"}
 WARMUP = 20  # steps
 QUICK = {"steps": 20, "pictures": 96, "test_pictures": 48}
-SHOWN = 6  # test pictures whose theta is kept, to be drawn
+SHOWN = 6  # test pictures that are drawn
 ROUNDS = 9  # of the timing, 2 of a quick run
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 
@@ -129,7 +129,7 @@ def main() -> None:
         if arguments.made:
             result["attributes"] = posed_pedestrians.attributes_right(predicted.numpy(), test.labels.numpy())
         if theta is not None:
-            result |= look(theta, test.boxes) | {"theta": theta[:SHOWN].tolist()}
+            result["theta"] = theta.double().numpy().round(5).tolist()
         return result
 
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in NETWORKS}
@@ -144,18 +144,21 @@ def main() -> None:
         lambda: time_networks({name: build(name) for name in NETWORKS}, train, arguments),
     )
 
-    torso = test.boxes[:, list(PARTS).index("torso")].unflatten(1, (2, 2)).mean(1)  # centres, NaN where hidden
-    torso = torso[~torso.isnan().any(1)].std(0).mean().item()
-    lines = report(results, times, conditions, torso)
+    windows = {
+        name: [look(torch.tensor(result["theta"]), test.boxes) for result in runs]
+        for name, runs in results.items()
+        if NETWORKS[name][0]
+    }
+    lines = report(results, windows, times, conditions)
     print("\n".join(lines))
     if arguments.document:
         folder = arguments.document.parent / "pictures"
-        shown = {name: results[name][0]["theta"] for name, (_, moves) in NETWORKS.items() if moves}
+        shown = {name: results[name][0]["theta"][:SHOWN] for name, (_, moves) in NETWORKS.items() if moves}
         part_pictures.draw_windows(folder / "parts_windows.png", test.images[:SHOWN], shown)
         part_pictures.draw_classes(folder / "parts_classes.png", test.images, test.labels, birds.classes)
         write_block(arguments.document, "parts", lines)
     if arguments.figures:
-        write_figures(arguments.figures, "parts", figures(results, times, conditions))
+        write_figures(arguments.figures, "parts", figures(results, windows, times, conditions))
 
 
 def stem(name: str, seed: int) -> str:
@@ -248,6 +251,8 @@ def look(theta: Tensor, boxes: Tensor) -> dict[str, list]:
         stays: (N,), in which share of the pictures that is so.
         deviation: (N,), standard deviation between pictures of the window's centre, mean of x and y, normalised
             (the picture is 2 wide): 0 is a fixed crop.
+        follows: (N,), how far the window's centre goes where the torso's goes by 1, by least squares over the
+            pictures in which it is seen, mean of x and y: 0 is a fixed crop, 1 keeps the person in its place.
     """
     centre = theta[:, :, None, 1:]  # (n, N, 1, 2)
     low, high = boxes[:, None, :, :2], boxes[:, None, :, 2:]  # (n, 1, parts, 2)
@@ -257,11 +262,16 @@ def look(theta: Tensor, boxes: Tensor) -> dict[str, list]:
     seen = distance.isfinite().any(-1)[:, 0]
     nearest = functional.one_hot(distance[seen].argmin(-1), boxes.shape[1]).float().mean(0)  # (N, parts)
     names = list(PARTS)
+    torso = boxes[:, names.index("torso")].unflatten(1, (2, 2)).mean(1)  # (n, 2), NaN where it cannot be seen
+    known = ~torso.isnan().any(1)
+    moved = torso[known] - torso[known].mean(0)
+    slopes = (moved[:, None] * theta[known][..., 1:]).sum(0) / moved.square().sum(0)  # (N, 2)
     return {
         "overlap": overlap.nanmean(0).tolist(),
         "part": [names[k] for k in nearest.argmax(-1).tolist()],
         "stays": nearest.amax(-1).tolist(),
         "deviation": theta[..., 1:].std(0, correction=0).mean(-1).tolist(),
+        "follows": slopes.mean(-1).tolist(),
     }
 
 
@@ -289,12 +299,15 @@ def time_networks(models: dict[str, PartNetwork], train: Pictures, arguments: ar
 
 
 def report(
-    results: dict[str, list[dict[str, Any]]], times: dict[str, Any], conditions: dict[str, Any], torso: float
+    results: dict[str, list[dict[str, Any]]],
+    windows: dict[str, list[dict[str, list]]],
+    times: dict[str, Any],
+    conditions: dict[str, Any],
 ) -> list[str]:
     """What networks classify, means over the seeds; where windows look, seed by seed: they part differently."""
     made = conditions["data"] == "made"
     attributes = posed_pedestrians.ATTRIBUTES if made else ()
-    rows, windows = [], []
+    rows, window_rows = [], []
     for name, runs in results.items():
         right = np.mean([r["attributes"] for r in runs], axis=0) if made else []
         ratios = [times[kind][name] / times[kind]["CNN"] for kind in ("step", "inference")]
@@ -310,8 +323,8 @@ def report(
         )
         for k in range(NETWORKS[name][0]):
             # Windows that stay where they are look at the same for every seed.
-            looked = runs if NETWORKS[name][1] else runs[:1]
-            windows.append(
+            looked = windows[name] if NETWORKS[name][1] else windows[name][:1]
+            window_rows.append(
                 [
                     f"{name}, {k + 1}",
                     "({:g}, {:g})".format(*TILES[NETWORKS[name][0]][k]),
@@ -319,12 +332,13 @@ def report(
                     " / ".join(r["part"][k] for r in looked),
                     " / ".join(f"{100 * r['stays'][k]:.0f}" for r in looked),
                     " / ".join(f"{r['deviation'][k]:.2f}" for r in looked),
+                    " / ".join(f"{r['follows'][k]:.2f}" for r in looked),
                 ]
             )
     train, test = conditions["pictures"]
     side, what = conditions["size"], "synthetic pedestrians" if made else "pictures of CUB-200-2011"
     head = ["network", "accuracy, %", "paper (birds)", *attributes, "step, times", "inference, times", "minutes"]
-    heading = ["window", "starts at (x, y)", *PARTS, "nearest part", "stays on it, %", "deviation"]
+    heading = ["window", "starts at (x, y)", *PARTS, "nearest part", "stays on it, %", "deviation", "follows"]
     return [
         command(),
         "",
@@ -336,10 +350,11 @@ def report(
         *table(head, rows),
         "",
         "Share of the part's box that lies in the window (mean over the test pictures), the part that is nearest to "
-        "the window's centre in most pictures, in how many it is, and the standard deviation of the centre between "
-        f"pictures (the picture is 2 wide; 0 is a fixed crop, the torso's own is {torso:.2f}), one seed / the next:",
+        "the window's centre in most pictures, in how many it is, the standard deviation of the centre between "
+        "pictures (the picture is 2 wide), and how far the centre goes where the torso's goes by 1 (0 is a fixed crop, "
+        "1 keeps the person in its place), one seed / the next:",
         "",
-        *table(heading, windows),
+        *table(heading, window_rows),
         "",
         "![Windows of the transformers on test pictures](pictures/parts_windows.png)",
         "",
@@ -347,16 +362,21 @@ def report(
     ]
 
 
-def figures(results: dict[str, list[dict[str, Any]]], times: dict[str, Any], conditions: dict[str, Any]) -> dict:
+def figures(
+    results: dict[str, list[dict[str, Any]]],
+    windows: dict[str, list[dict[str, list]]],
+    times: dict[str, Any],
+    conditions: dict[str, Any],
+) -> dict[str, Any]:
     """The entry of docs/experiments.json, a value a seed."""
-    windowed = {name: runs for name, runs in results.items() if NETWORKS[name][0]}
     entry: dict[str, Any] = {"data": conditions["data"]}
     entry |= {name: [round(r["accuracy"], 2) for r in runs] for name, runs in results.items()}
     for kind in ("step", "inference"):
-        entry[f"{kind}_ratio"] = {name: round(times[kind][name] / times[kind]["CNN"], 3) for name in windowed}
-    for key, said in (("stays", "stays_on_part"), ("deviation", "theta_deviation"), ("overlap", "overlap")):
-        entry[said] = {name: [np.round(r[key], 4).tolist() for r in runs] for name, runs in windowed.items()}
-    entry["part"] = {name: [r["part"] for r in runs] for name, runs in windowed.items()}
+        entry[f"{kind}_ratio"] = {name: round(times[kind][name] / times[kind]["CNN"], 3) for name in windows}
+    said = {"stays": "stays_on_part", "deviation": "theta_deviation", "follows": "follows_torso", "overlap": "overlap"}
+    for key, words in said.items():
+        entry[words] = {name: [np.round(one[key], 4).tolist() for one in runs] for name, runs in windows.items()}
+    entry["part"] = {name: [one["part"] for one in runs] for name, runs in windows.items()}
     return entry
 
 

@@ -237,7 +237,8 @@ def report(
         "are size by size. Reads: the share of the crop's side that all transformers together leave to the last layers "
         "(1 is all of it, less is magnified). Minutes are the processor's, of a training; step and inference are times "
         f"of networks of {any_timed['conditions']['width']:g} of the paper's channels in float32, {any_timed['batch']} "
-        f"crops at once, the CNN's being 1 (medians of {any_timed['conditions']['rounds']}; paper: ST multi 6 % slower):",
+        f"crops at once, the CNN's being 1 (medians of {any_timed['conditions']['rounds']}; paper: ST multi 6 % "
+        "slower):",
         "",
         *table([*head, "reads", "step", "inference", "minutes", "parameters, millions"], rows),
     ]

@@ -121,6 +121,17 @@ def test_windows_are_measured_by_hand() -> None:
     assert found["deviation"] == pytest.approx([0.125, 0.0])
 
 
+def test_windows_follow_as_far_as_they_go_with_the_torso() -> None:
+    centres = torch.rand(50, 2, generator=torch.Generator().manual_seed(0))
+    boxes = torch.cat([centres - 0.1, centres + 0.1], dim=1)[:, None].repeat(1, 3, 1)
+    theta = torch.full((50, 3, 3), 0.5)
+    theta[:, 1, 1:] = 0.4 + centres * torch.tensor([0.3, 0.9])
+    theta[:, 2, 1:] = 0.4 - centres
+    boxes[7] = float("nan")  # nobody is seen there
+    theta[7] = 9
+    assert look(theta, boxes)["follows"] == pytest.approx([0, 0.6, -1], abs=1e-5)
+
+
 def test_a_batch_follows_from_seed_and_step() -> None:
     images = torch.randint(0, 256, (10, 3, 4, 4), dtype=torch.uint8)
     pictures = Pictures(images, torch.arange(10), torch.zeros(10, 3, 4))
