@@ -13,7 +13,7 @@ from torch.nn import functional
 from datasets.output import whole_file
 from tools.experiments.digit_networks import Network, build, parameters
 from tools.experiments.digits import Digits, Task
-from tools.experiments.harness import cosine, fit, found, kept
+from tools.experiments.harness import cosine, fit, found, kept, load_weights
 
 BATCH = 64
 
@@ -116,12 +116,11 @@ class Training:
         )
 
     def network(self) -> Network | None:
-        """The trained network, for inference, where it was trained and its weights were kept."""
-        if self.result() is None or not self.file("pt").exists():
+        """The trained network, for inference on the CPU, where it was trained; its weights must have been kept."""
+        if self.result() is None:
             return None
         network = build(self.name, self.task.size, self.task.classes)
-        network.load_state_dict(torch.load(self.file("pt"), weights_only=True, map_location="cpu"))
-        return network.eval()
+        return load_weights(network, self.file("pt"), "cpu")
 
 
 @torch.inference_mode()

@@ -70,12 +70,14 @@ def parsed(parser: argparse.ArgumentParser, block: str, quick: dict[str, float])
         quick: the most that --quick does, by the name of the argument. It also keeps its results apart.
 
     Raises:
-        InputError: no such device, or no such block in the document.
+        InputError: no such device, no such block in the document, or the figures are no JSON object.
     """
     arguments = parser.parse_args()
     choose_device(arguments.device)
     if arguments.document:
         around_block(arguments.document, block)
+    if arguments.figures:
+        read_figures(arguments.figures)
     if arguments.quick:
         arguments.output /= "quick"
         for name, most in ({"seeds": 1} | quick).items():
@@ -107,7 +109,7 @@ def fit(
     conditions: dict[str, Any],
     words: str,
 ) -> dict[str, float]:
-    """Train a model to its last step, from its checkpoint where there is one; the checkpoint is removed at the end.
+    """Train a model to its last step, from its checkpoint where there is one.
 
     Args:
         model: in training mode afterwards.
@@ -116,7 +118,7 @@ def fit(
         optimizer: of the model; each group's learning rate is multiplied by `rate`.
         steps: in all.
         rate: share of the learning rate at a step.
-        checkpoint: written every minute.
+        checkpoint: written every minute and at the end: what follows may be stopped too. `kept` removes it.
         conditions: of the training; a checkpoint of others is left alone until it is written over.
         words: beside the progress bar.
 
@@ -129,7 +131,8 @@ def fit(
     rates = [group["lr"] for group in optimizer.param_groups]
     device = next(model.parameters()).device
     first, spent = 0, {"seconds": 0.0, "processor_seconds": 0.0}
-    if (state := _read_checkpoint(checkpoint, device)) and state.get("conditions") == conditions:
+    state = read_tensors(checkpoint, device) if checkpoint.exists() else {}
+    if state and state.get("conditions") == conditions:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first, spent = state["step"], state["spent"]
@@ -140,6 +143,11 @@ def fit(
     def times() -> dict[str, float]:
         now = {"seconds": time.monotonic() - start, "processor_seconds": clock(device) - processor}
         return {name: spent[name] + value for name, value in now.items()}
+
+    def save(done: int) -> None:
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": done}
+        with whole_file(checkpoint) as temporary:
+            torch.save(state | {"conditions": conditions, "spent": times()}, temporary)
 
     bar = tqdm(range(first, steps), desc=words, initial=first, total=steps, leave=False, mininterval=1)
     for step in bar:
@@ -155,29 +163,51 @@ def fit(
         optimizer.step()
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
             saved = time.monotonic()
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            with whole_file(checkpoint) as temporary:
-                torch.save(state | {"conditions": conditions, "spent": times()}, temporary)
-    checkpoint.unlink(missing_ok=True)
+            save(step + 1)
+    if first < steps:
+        save(steps)
     return times()
 
 
-def _read_checkpoint(file: Path, device: torch.device) -> dict[str, Any] | None:
-    if not file.exists():
-        return None
+def read_tensors(file: Path, device: str | torch.device) -> dict[str, Any]:
+    """What `torch.save` wrote.
+
+    Raises:
+        InputError: it is damaged.
+    """
     try:
         return torch.load(file, weights_only=True, map_location=device)
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(f"{file} is damaged ({type(error).__name__}): delete it") from None
 
 
+def load_weights(network: nn.Module, file: Path, device: str | torch.device) -> nn.Module:
+    """A network with the weights that were kept beside its result, for inference.
+
+    Raises:
+        InputError: they are missing, damaged or another network's.
+    """
+    again = "delete the .json beside it, so that the network is trained again"
+    if not file.exists():
+        raise InputError(f"{file} is missing: {again}")
+    try:
+        network.load_state_dict(read_tensors(file, device))
+    except RuntimeError:
+        raise InputError(f"{file} holds another network: {again}") from None
+    return network.eval()
+
+
 def kept(file: Path, conditions: dict[str, Any], work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `work` gives, read from `file` where it was kept there for the same conditions."""
+    """What `work` gives, read from `file` where it was kept there for the same conditions.
+
+    The checkpoint of a training, `file` with the suffix .checkpoint.pt, is removed when its result is kept.
+    """
     if (result := found(file, conditions)) is not None:
         return result
     result = work() | {"conditions": conditions}
     with whole_file(file) as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n")
+    file.with_suffix(".checkpoint.pt").unlink(missing_ok=True)
     return result
 
 
@@ -199,7 +229,7 @@ def found(file: Path, conditions: dict[str, Any]) -> dict[str, Any] | None:
 def require_any(output: Path, runs: Iterable[list]) -> None:
     """Raises InputError where nothing is kept."""
     if not any(runs):
-        raise InputError(f"{output} keeps no training of these settings: leave --collect away")
+        raise InputError(f"{output} keeps no training of these settings: check them, or leave --collect away")
 
 
 def in_turn(work: dict[str, Callable[[], object]], rounds: int, device: str | torch.device) -> dict[str, float]:
@@ -250,18 +280,22 @@ def seeds(runs: Iterable[list]) -> str:
     return f"mean of {number} seeds (smallest to largest)"
 
 
-def write_figures(file: Path, experiment: str, figures: dict[str, Any]) -> None:
-    """Set the entry of one experiment in a JSON file of all of them.
+def read_figures(file: Path) -> dict[str, Any]:
+    """The entries of all experiments, none where there is no such file.
 
     Raises:
         InputError: the file is there and is no JSON object.
     """
-    everything = {}
-    if file.exists():
-        try:
-            everything = dict(json.loads(file.read_text()))
-        except (OSError, ValueError, TypeError):
-            raise InputError(f"{file} is not a JSON object: mend it or choose another --figures") from None
-    everything[experiment] = figures
+    if not file.exists():
+        return {}
+    try:
+        return dict(json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        raise InputError(f"{file} is not a JSON object: mend it or choose another --figures") from None
+
+
+def write_figures(file: Path, experiment: str, figures: dict[str, Any]) -> None:
+    """Set the entry of one experiment in a JSON file of all of them; raises as `read_figures`."""
+    everything = read_figures(file) | {experiment: figures}
     with whole_file(file) as temporary:
         temporary.write_text(json.dumps(everything, indent=2) + "\n")

@@ -29,10 +29,11 @@ def crops_and_reads(networks: dict[str, nn.Sequential], test: Crops, device: str
         device: of the networks.
         file: PNG to write.
     """
-    some = np.arange(min(LOOKED_AT, len(test.labels)))
     transformers = {name: network[0] for name, network in networks.items()}
-    pictures, _ = test.batch(some, device)
-    thetas = {name: transformer.localisation(pictures) for name, transformer in transformers.items()}
+    thetas = {
+        name: torch.cat([transformer.localisation(pictures) for pictures, _ in test.batches(LOOKED_AT, device)])
+        for name, transformer in transformers.items()
+    }
     identity = transformers["ST single"].transformation.identity().to(device)
     chosen = (thetas["ST single"] - identity).norm(dim=1).argsort(descending=True)[:SHOWN].cpu()
     shown = torch.from_numpy(test.pictures[chosen.numpy()]).to(device).permute(0, 3, 1, 2).float()

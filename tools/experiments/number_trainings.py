@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from datasets.output import whole_file
 from detector.spatial_transformer import SpatialTransformer
-from tools.experiments.harness import cosine, fit, found, kept
+from tools.experiments.harness import cosine, fit, found, kept, load_weights
 from tools.experiments.number_networks import (
     build,
     build_optimizer,
@@ -23,6 +24,7 @@ from tools.experiments.number_networks import (
     sequence_wrong,
 )
 
+BATCH = 200  # crops, where nothing is learned
 SOME = 500  # test crops that `share_read` looks at
 
 
@@ -40,6 +42,12 @@ class Crops:
         deviation, mean = torch.std_mean(pictures, (1, 2, 3), keepdim=True)
         pictures = (pictures - mean) / deviation.clamp(min=1)
         return pictures, self.labels[torch.from_numpy(chosen)].to(device)
+
+    def batches(self, count: int, device: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first `count` crops, or all if there are fewer, as `batch` gives them."""
+        chosen = np.arange(min(count, len(self.labels)))
+        for start in range(0, len(chosen), BATCH):
+            yield self.batch(chosen[start : start + BATCH], device)
 
 
 @dataclass(frozen=True)
@@ -128,12 +136,10 @@ class Training:
         )
 
     def network(self) -> nn.Sequential | None:
-        """The trained network, for inference, where it is kept."""
-        if self.result() is None or not self.file("pt").exists():
+        """The trained network, for inference, where it was trained."""
+        if self.result() is None:
             return None
-        network = self.build()
-        network.load_state_dict(torch.load(self.file("pt"), weights_only=True, map_location=self.schedule.device))
-        return network.eval()
+        return load_weights(self.build(), self.file("pt"), self.schedule.device)
 
 
 @torch.inference_mode()
@@ -141,8 +147,7 @@ def error(network: nn.Module, test: Crops, schedule: Schedule) -> float:
     """Sequence error in percent: share of the numbers of which any place is wrong."""
     network.eval()
     wrong = 0
-    for chosen in np.array_split(np.arange(len(test.labels)), -(-len(test.labels) // 200)):
-        pictures, labels = test.batch(chosen, schedule.device)
+    for pictures, labels in test.batches(len(test.labels), schedule.device):
         wrong += int(sequence_wrong(scores_of(network, pictures, schedule.precision), labels).sum())
     return 100 * wrong / len(test.labels)
 
@@ -154,11 +159,13 @@ def share_read(network: nn.Sequential, test: Crops, device: str) -> float:
     Of the side, the geometric mean of width and height, times over the transformers; mean of the first `SOME` crops.
     """
     network.eval()
-    maps, _ = test.batch(np.arange(min(SOME, len(test.labels))), device)
-    share = torch.ones(len(maps), device=device)
-    for layer in network:
-        if isinstance(layer, SpatialTransformer):
-            a, b, _, c, d, _ = layer.localisation(maps).unbind(1)
-            share *= (a * d - b * c).abs().sqrt()
-        maps = layer(maps)
-    return share.mean().item()
+    shares = []
+    for maps, _ in test.batches(SOME, device):
+        share = torch.ones(len(maps), device=device)
+        for layer in network:
+            if isinstance(layer, SpatialTransformer):
+                a, b, _, c, d, _ = layer.localisation(maps).unbind(1)
+                share *= (a * d - b * c).abs().sqrt()
+            maps = layer(maps)
+        shares.append(share)
+    return torch.cat(shares).mean().item()

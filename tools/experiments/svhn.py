@@ -12,8 +12,8 @@ choice, once, and reads them from there.
 Three networks, each for several seeds on the same pictures in the same order: a CNN with five digit classifiers; with
 one affine transformer before it; with four, one before each of its first four convolutions. Measured is the sequence
 error: percent of the numbers of which any digit is wrong. All that is done is kept in --output, and a run that was
-stopped goes on where it was; with --networks the trainings can be shared between processes, with --collect the table
-shows all that is kept.
+stopped goes on where it was. With --networks the trainings can be shared between processes (start the others when the
+first one trains), with --collect the table shows all that is kept.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from tools.experiments.harness import (
     add_arguments,
     add_shared_arguments,
     command,
+    found,
     in_turn,
     kept,
     minutes,
@@ -94,7 +95,7 @@ def main() -> None:
     arguments = parsed(parser, "svhn", QUICK)
 
     root = arguments.root or arguments.made
-    if arguments.made:
+    if arguments.made and not arguments.collect:
         compose_data(arguments)
     folders = {"train": [root / "train"], "test": [root / "test"]}
     if (root / "extra").is_dir():
@@ -120,12 +121,13 @@ def main() -> None:
             share = share_read(network, training.test, arguments.device)
             shares[training.size][training.name].append(share)
     require_any(arguments.output, (runs for networks in results.values() for runs in networks.values()))
-    timed = {size: times(arguments, size) for size in data}
+    results = {size: networks for size, networks in results.items() if any(networks.values())}
+    timed = {size: times(arguments, size, all(networks.values())) for size, networks in results.items()}
 
     lines = report(arguments, results, shares, timed, data)
     print("\n".join(lines))
     if arguments.document:
-        for size in data:
+        for size in results:
             lines += picture(arguments, [one for one in trainings if one.size == size and one.seed == 0])
         write_block(arguments.document, "svhn", lines)
     if arguments.figures:
@@ -159,29 +161,44 @@ def load(output: Path, name: str, folders: list[Path], size: int) -> Crops:
     if not crops.exists():
         file.unlink(missing_ok=True)
     annotations = [folder / ANNOTATIONS for folder in folders]
-    made = [one.stat().st_mtime_ns if one.exists() else 0 for one in annotations]
-    conditions = {"annotations": [str(one.resolve()) for one in annotations], "made": made, "size": size}
-    found = kept(file, conditions, lambda: read_splits(folders, size, crops))
-    return Crops(np.load(crops, mmap_mode="r"), torch.tensor(found["labels"]), found["left_out"])
+    written = [one.stat().st_mtime_ns if one.exists() else 0 for one in annotations]
+    conditions = {"annotations": [str(one.resolve()) for one in annotations], "made": written, "size": size}
+    made = kept(file, conditions, lambda: read_splits(folders, size, crops))
+    return Crops(np.load(crops, mmap_mode="r"), torch.tensor(made["labels"]), made["left_out"])
 
 
-def times(arguments: argparse.Namespace, size: int) -> dict[str, Any]:
-    """How long a training step and an inference take in float32, kept in --output: see `measure_times`."""
-    rounds, width = (1, arguments.width) if arguments.quick else (9, 1.0)
-    conditions = {"width": width, "rounds": rounds, "size": size, "device": arguments.device}
-    work = functools.partial(measure_times, arguments, size, width, rounds)
-    return kept(arguments.output / f"times-{size}.json", conditions, work)
+def timing(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What is timed: networks of which share of the paper's channels, how often, how many crops at once."""
+    batch = 16 if torch.device(arguments.device).type == "cpu" else 128
+    return {
+        "width": arguments.width if arguments.quick else 1.0,
+        "rounds": 1 if arguments.quick else 9,
+        "batch": batch,
+        "device": arguments.device,
+    }
 
 
-def measure_times(arguments: argparse.Namespace, size: int, width: float, rounds: int) -> dict[str, Any]:
-    """Seconds of each network, and each against the CNN's; medians of `rounds` rounds."""
+def times(arguments: argparse.Namespace, size: int, complete: bool) -> dict[str, Any] | None:
+    """How long a training step and an inference take, kept in --output: see `measure_times`.
+
+    Measured when all trainings of the size are done, as others that share them may still be at work; None before.
+    """
+    file, conditions = arguments.output / f"times-{size}.json", timing(arguments) | {"size": size}
+    if arguments.collect or not complete:
+        return found(file, conditions)
+    return kept(file, conditions, functools.partial(measure_times, arguments, size))
+
+
+def measure_times(arguments: argparse.Namespace, size: int) -> dict[str, Any]:
+    """Seconds of each network in float32, and each against the CNN's, of what `timing` says; medians of its rounds."""
     device = torch.device(arguments.device)
-    count = 16 if device.type == "cpu" else 128
+    timed = timing(arguments)
+    count, rounds = timed["batch"], timed["rounds"]
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randn(count, 3, size, size, generator=generator).to(device)
     pictures = pictures.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(NONE + 1, (count, LONGEST), generator=generator).to(device)
-    models = {name: placed(build(name, size, width), arguments.device) for name in NETWORKS}
+    models = {name: placed(build(name, size, timed["width"]), arguments.device) for name in NETWORKS}
     optimizers = {name: build_optimizer(model, arguments.learning_rate, size) for name, model in models.items()}
 
     def step(name: str) -> None:
@@ -194,7 +211,7 @@ def measure_times(arguments: argparse.Namespace, size: int, width: float, rounds
     def infer(name: str) -> None:
         scores_of(models[name].eval(), pictures, "float32")
 
-    result: dict[str, Any] = {"batch": count}
+    result: dict[str, Any] = {}
     for what, work in (("step", step), ("inference", infer)):
         medians = in_turn({name: functools.partial(work, name) for name in NETWORKS}, rounds, device)
         result[f"{what}_seconds"] = medians
@@ -206,7 +223,7 @@ def report(
     arguments: argparse.Namespace,
     results: dict[int, dict[str, list[dict[str, Any]]]],
     shares: dict[int, dict[str, list[float]]],
-    timed: dict[int, dict[str, Any]],
+    timed: dict[int, dict[str, Any] | None],
     data: dict[int, list[Crops]],
 ) -> list[str]:
     """The block of the document: what was trained on what, how long, the table."""
@@ -220,13 +237,14 @@ def report(
             row += [f"{PAPER[size][name]:.1f}", spread([one["error"] for one in results[size][name]])]
         row.append(", ".join(spread(shares[size][name], 2) for size in results))
         for what in ("step_ratio", "inference_ratio"):
-            row.append(", ".join(f"{timed[size][what].get(name, 1.0):.2f}" for size in results))
+            ratios = ((one or {}).get(what) for one in timed.values())
+            row.append(", ".join(f"{one.get(name, 1.0):.2f}" if one else "not run" for one in ratios))
         row.append(", ".join(minutes(results[size][name]) for size in results))
         row.append(", ".join(f"{parameters(name, size, arguments.width):.2f}" for size in results))
         rows.append(row)
     train, test = next(iter(data.values()))
     said = ", ".join(f"{size} px: {seeds(networks.values())}" for size, networks in results.items())
-    any_timed = next(iter(timed.values()))
+    how = timing(arguments)
     return [
         command(),
         "",
@@ -236,8 +254,8 @@ def report(
         f"{train.left_out + test.left_out} numbers of no or more than {LONGEST} digits are left out. The other columns "
         "are size by size. Reads: the share of the crop's side that all transformers together leave to the last layers "
         "(1 is all of it, less is magnified). Minutes are the processor's, of a training; step and inference are times "
-        f"of networks of {any_timed['conditions']['width']:g} of the paper's channels in float32, {any_timed['batch']} "
-        f"crops at once, the CNN's being 1 (medians of {any_timed['conditions']['rounds']}; paper: ST multi 6 % "
+        f"of networks of {how['width']:g} of the paper's channels in float32, {how['batch']} "
+        f"crops at once, the CNN's being 1 (medians of {how['rounds']}; paper: ST multi 6 % "
         "slower):",
         "",
         *table([*head, "reads", "step", "inference", "minutes", "parameters, millions"], rows),
@@ -254,13 +272,13 @@ def figures(
     arguments: argparse.Namespace,
     results: dict[int, dict[str, list[dict[str, Any]]]],
     shares: dict[int, dict[str, list[float]]],
-    timed: dict[int, dict[str, Any]],
+    timed: dict[int, dict[str, Any] | None],
 ) -> dict[str, Any]:
     """The entry of docs/experiments.json: by size errors and shares read of every seed, and ratios of times."""
     entry: dict[str, Any] = {"data": "made" if arguments.made else "svhn"}
     for size, networks in results.items():
         errors = {name: [one["error"] for one in runs] for name, runs in networks.items()}
-        ratios = {what: timed[size][what] for what in ("step_ratio", "inference_ratio")}
+        ratios = {what: (timed[size] or {}).get(what) for what in ("step_ratio", "inference_ratio")}
         entry[str(size)] = errors | {"share_read": shares[size]} | ratios
     return entry
 

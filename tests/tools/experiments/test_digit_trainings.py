@@ -42,6 +42,7 @@ def test_a_training_is_kept_and_gives_its_network_again(tmp_path: Path, few_digi
     assert result is not None
     assert result["error"] == error(training.network(), *test)
     assert replace(training, steps=4).result() is None
+    assert replace(training, device="cuda").result() is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["E-ST-CNN-TPS-1.json", "E-ST-CNN-TPS-1.pt"]
 
     kept = training.file("json")

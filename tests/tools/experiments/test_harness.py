@@ -24,6 +24,7 @@ from tools.experiments.harness import (
     fit,
     in_turn,
     kept,
+    load_weights,
     minutes,
     parsed,
     seeds,
@@ -63,9 +64,37 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path, mo
     resumed, spent = training(checkpoint)
     assert spent["seconds"] > before["seconds"] > 0
     assert spent["processor_seconds"] >= before["processor_seconds"] > 0
-    assert not checkpoint.exists()
     for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_training_whose_result_was_not_kept_is_not_trained_again(tmp_path: Path) -> None:
+    file, checkpoint = tmp_path / "c.json", tmp_path / "c.checkpoint.pt"
+
+    def stopped() -> dict[str, float]:
+        training(checkpoint)
+        raise Killed
+
+    with pytest.raises(Killed):
+        kept(file, {}, stopped)
+    whole, _ = training(tmp_path / "other.pt")
+    again, _ = training(checkpoint, killed_at=0)
+    for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    kept(file, {}, lambda: training(checkpoint)[1])
+    assert not checkpoint.exists()
+
+
+def test_weights_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "w.pt"
+    with pytest.raises(InputError, match=r"w\.pt is missing: delete the \.json"):
+        load_weights(nn.Linear(2, 3), file, "cpu")
+    torch.save(nn.Linear(2, 4).state_dict(), file)
+    with pytest.raises(InputError, match=r"w\.pt holds another network"):
+        load_weights(nn.Linear(2, 3), file, "cpu")
+    file.write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"w\.pt is damaged"):
+        load_weights(nn.Linear(2, 3), file, "cpu")
 
 
 def test_a_checkpoint_of_other_conditions_is_not_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

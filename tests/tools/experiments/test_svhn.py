@@ -151,10 +151,14 @@ def test_composed_numbers_from_end_to_end_and_a_second_run_trains_nothing(
     tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = ["--made", str(tmp_path / "made"), "--mnist", str(mnist), "--sizes", "64", "128"]
-    with pytest.raises(InputError, match="leave --collect away"):
+    with pytest.raises(InputError, match="train/digitStruct.mat is missing"):
         run(monkeypatch, tmp_path, *made, "--collect")
     run(monkeypatch, tmp_path, *made, "--networks", "ST multi")
-    assert "| CNN | 4.0 | not run | 5.6 | not run |" in (tmp_path / "d.md").read_text()
+    with pytest.raises(InputError, match="leave --collect away"):
+        run(monkeypatch, tmp_path, *made, "--collect", "--batch=3")
+    assert "| CNN | 4.0 | not run | 5.6 | not run | not run, not run | not run, not run |" in (
+        (tmp_path / "d.md").read_text()
+    )
     assert not (tmp_path / "pictures").exists()  # it takes both networks with transformers
     run(monkeypatch, tmp_path, *made)
     figures = json.loads((tmp_path / "f.json").read_text())["svhn"]
