@@ -115,8 +115,8 @@ def followed(arguments: argparse.Namespace, test: Digits) -> list[str]:
             rows.append([f"{name}, {number}", *(f"{slope:.2f}" for slope in slopes), f"{explained:.2f}"])
     said = (
         "How far the middle of what a transformer reads moves where a digit's centre of mass moves by 1: least squares "
-        "over the test pictures on both digits at once, mean of x and y, seed 0; and the share of its variance that this "
-        "explains. 1 is following one digit all the way."
+        "over the test pictures on both digits at once, mean of x and y, seed 0; and the share of its variance that "
+        "this explains. 1 is following one digit all the way."
     )
     digits_head = [f"digit {number + 1}" for number in range(ADDITION.count)]
     return ["", said, "", *table(["transformer", *digits_head, "explained"], rows)]

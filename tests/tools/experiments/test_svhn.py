@@ -151,7 +151,7 @@ def test_composed_numbers_from_end_to_end_and_a_second_run_trains_nothing(
     tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = ["--made", str(tmp_path / "made"), "--mnist", str(mnist), "--sizes", "64", "128"]
-    with pytest.raises(InputError, match="train/digitStruct.mat is missing"):
+    with pytest.raises(InputError, match=r"train/digitStruct\.mat is missing"):
         run(monkeypatch, tmp_path, *made, "--collect")
     run(monkeypatch, tmp_path, *made, "--networks", "ST multi")
     with pytest.raises(InputError, match="leave --collect away"):
