@@ -251,8 +251,8 @@ def look(theta: Tensor, boxes: Tensor) -> dict[str, list]:
         stays: (N,), in which share of the pictures that is so.
         deviation: (N,), standard deviation between pictures of the window's centre, mean of x and y, normalised
             (the picture is 2 wide): 0 is a fixed crop.
-        follows: (N,), how far the window's centre goes where the torso's goes by 1, by least squares over the
-            pictures in which it is seen, mean of x and y: 0 is a fixed crop, 1 keeps the person in its place.
+        follows: (N,), how far to the side the window's centre goes where the torso's goes by 1, by least squares over
+            the pictures in which it is seen: 0 is a fixed crop, 1 keeps the person in its place.
     """
     centre = theta[:, :, None, 1:]  # (n, N, 1, 2)
     low, high = boxes[:, None, :, :2], boxes[:, None, :, 2:]  # (n, 1, parts, 2)
@@ -262,16 +262,17 @@ def look(theta: Tensor, boxes: Tensor) -> dict[str, list]:
     seen = distance.isfinite().any(-1)[:, 0]
     nearest = functional.one_hot(distance[seen].argmin(-1), boxes.shape[1]).float().mean(0)  # (N, parts)
     names = list(PARTS)
-    torso = boxes[:, names.index("torso")].unflatten(1, (2, 2)).mean(1)  # (n, 2), NaN where it cannot be seen
-    known = ~torso.isnan().any(1)
-    moved = torso[known] - torso[known].mean(0)
-    slopes = (moved[:, None] * theta[known][..., 1:]).sum(0) / moved.square().sum(0)  # (N, 2)
+    torso = boxes[:, names.index("torso"), ::2].mean(1)  # x (n,), NaN where it cannot be seen
+    known = ~torso.isnan()
+    aside = torso[known] - torso[known].mean()
+    x = theta[known][..., 1]
+    follows = aside @ (x - x.mean(0)) / aside.square().sum()  # exactly 0 where a window stays
     return {
         "overlap": overlap.nanmean(0).tolist(),
         "part": [names[k] for k in nearest.argmax(-1).tolist()],
         "stays": nearest.amax(-1).tolist(),
         "deviation": theta[..., 1:].std(0, correction=0).mean(-1).tolist(),
-        "follows": slopes.mean(-1).tolist(),
+        "follows": follows.tolist(),
     }
 
 
@@ -351,8 +352,8 @@ def report(
         "",
         "Share of the part's box that lies in the window (mean over the test pictures), the part that is nearest to "
         "the window's centre in most pictures, in how many it is, the standard deviation of the centre between "
-        "pictures (the picture is 2 wide), and how far the centre goes where the torso's goes by 1 (0 is a fixed crop, "
-        "1 keeps the person in its place), one seed / the next:",
+        "pictures (the picture is 2 wide), and how far to the side the centre goes where the torso's goes by 1 (0 is a "
+        "fixed crop, 1 keeps the person in its place), one seed / the next:",
         "",
         *table(heading, window_rows),
         "",

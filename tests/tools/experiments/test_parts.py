@@ -125,7 +125,7 @@ def test_windows_follow_as_far_as_they_go_with_the_torso() -> None:
     centres = torch.rand(50, 2, generator=torch.Generator().manual_seed(0))
     boxes = torch.cat([centres - 0.1, centres + 0.1], dim=1)[:, None].repeat(1, 3, 1)
     theta = torch.full((50, 3, 3), 0.5)
-    theta[:, 1, 1:] = 0.4 + centres * torch.tensor([0.3, 0.9])
+    theta[:, 1, 1:] = 0.4 + centres * torch.tensor([0.6, 0.9])
     theta[:, 2, 1:] = 0.4 - centres
     boxes[7] = float("nan")  # nobody is seen there
     theta[7] = 9
