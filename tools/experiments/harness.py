@@ -132,7 +132,7 @@ def fit(
     device = next(model.parameters()).device
     first, spent = 0, {"seconds": 0.0, "processor_seconds": 0.0}
     state = read_tensors(checkpoint, device) if checkpoint.exists() else {}
-    if state and state.get("conditions") == conditions:
+    if state.get("conditions") == conditions:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first, spent = state["step"], state["spent"]
@@ -273,7 +273,7 @@ def minutes(results: list[dict[str, Any]]) -> str:
 
 def seeds(runs: Iterable[list]) -> str:
     """How many seeds each network had that had any, and what `spread` shows of them."""
-    counts = sorted({len(some) for some in runs if some}) or [0]
+    counts = sorted({len(some) for some in runs if some})
     if counts == [1]:
         return "one seed"
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"

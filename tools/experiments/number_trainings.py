@@ -96,7 +96,7 @@ class Training:
         return self.folder / f"{self.name.replace(' ', '-')}-{self.size}-{self.seed}.{ending}"
 
     def result(self) -> dict[str, Any] | None:
-        """What is kept of it: sequence error in percent, seconds by the clock and of the processor."""
+        """What is kept of it: sequence error in percent, `share_read`, seconds by the clock and of the processor."""
         return found(self.file("json"), self.conditions)
 
     def run(self) -> None:
@@ -108,7 +108,11 @@ class Training:
             spent = self.fit(network)
             with whole_file(self.file("pt")) as temporary:
                 torch.save(network.state_dict(), temporary)
-            return {"error": error(network, self.test, self.schedule)} | spent
+            measured = {
+                "error": error(network, self.test, self.schedule),
+                "share_read": share_read(network, self.test, self.schedule.device),
+            }
+            return measured | spent
 
         kept(self.file("json"), self.conditions, work)
 

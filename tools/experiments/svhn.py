@@ -32,6 +32,7 @@ from datasets.errors import InputError
 from tools.command import run
 from tools.experiments import digits
 from tools.experiments.composed_numbers import compose_split
+from tools.experiments.digit_networks import parameters
 from tools.experiments.harness import (
     add_arguments,
     add_shared_arguments,
@@ -50,7 +51,7 @@ from tools.experiments.harness import (
 from tools.experiments.house_numbers import ANNOTATIONS, LONGEST, NONE, read_splits
 from tools.experiments.number_networks import NETWORKS, build, build_optimizer, placed, scores_of, sequence_loss
 from tools.experiments.number_pictures import OUTLINES, crops_and_reads
-from tools.experiments.number_trainings import Crops, Schedule, Training, share_read
+from tools.experiments.number_trainings import Crops, Schedule, Training
 from tools.report import table, write_block
 
 # Sequence error in percent by the side of the crops in pixels (table 2).
@@ -113,25 +114,21 @@ def main() -> None:
             if training.name in arguments.networks:
                 training.run()
     results: dict[int, dict[str, list[dict[str, Any]]]] = {size: {name: [] for name in NETWORKS} for size in data}
-    shares: dict[int, dict[str, list[float]]] = {size: {name: [] for name in NETWORKS} for size in data}
     for training in trainings:
         if (result := training.result()) is not None:
             results[training.size][training.name].append(result)
-        if (network := training.network()) is not None:
-            share = share_read(network, training.test, arguments.device)
-            shares[training.size][training.name].append(share)
     require_any(arguments.output, (runs for networks in results.values() for runs in networks.values()))
     results = {size: networks for size, networks in results.items() if any(networks.values())}
     timed = {size: times(arguments, size, all(networks.values())) for size, networks in results.items()}
 
-    lines = report(arguments, results, shares, timed, data)
+    lines = report(arguments, results, timed, data)
     print("\n".join(lines))
     if arguments.document:
         for size in results:
             lines += picture(arguments, [one for one in trainings if one.size == size and one.seed == 0])
         write_block(arguments.document, "svhn", lines)
     if arguments.figures:
-        write_figures(arguments.figures, "svhn", figures(arguments, results, shares, timed))
+        write_figures(arguments.figures, "svhn", figures(arguments, results, timed))
 
 
 def compose_data(arguments: argparse.Namespace) -> None:
@@ -178,14 +175,14 @@ def timing(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def times(arguments: argparse.Namespace, size: int, complete: bool) -> dict[str, Any] | None:
+def times(arguments: argparse.Namespace, size: int, complete: bool) -> dict[str, Any]:
     """How long a training step and an inference take, kept in --output: see `measure_times`.
 
-    Measured when all trainings of the size are done, as others that share them may still be at work; None before.
+    Measured when all trainings of the size are done, as others that share them may still be at work; empty before.
     """
     file, conditions = arguments.output / f"times-{size}.json", timing(arguments) | {"size": size}
     if arguments.collect or not complete:
-        return found(file, conditions)
+        return found(file, conditions) or {}
     return kept(file, conditions, functools.partial(measure_times, arguments, size))
 
 
@@ -222,8 +219,7 @@ def measure_times(arguments: argparse.Namespace, size: int) -> dict[str, Any]:
 def report(
     arguments: argparse.Namespace,
     results: dict[int, dict[str, list[dict[str, Any]]]],
-    shares: dict[int, dict[str, list[float]]],
-    timed: dict[int, dict[str, Any] | None],
+    timed: dict[int, dict[str, Any]],
     data: dict[int, list[Crops]],
 ) -> list[str]:
     """The block of the document: what was trained on what, how long, the table."""
@@ -235,12 +231,14 @@ def report(
         row = [name]
         for size in results:
             row += [f"{PAPER[size][name]:.1f}", spread([one["error"] for one in results[size][name]])]
-        row.append(", ".join(spread(shares[size][name], 2) for size in results))
+        row.append(", ".join(spread([one["share_read"] for one in results[size][name]], 2) for size in results))
         for what in ("step_ratio", "inference_ratio"):
-            ratios = ((one or {}).get(what) for one in timed.values())
+            ratios = (one.get(what) for one in timed.values())
             row.append(", ".join(f"{one.get(name, 1.0):.2f}" if one else "not run" for one in ratios))
         row.append(", ".join(minutes(results[size][name]) for size in results))
-        row.append(", ".join(f"{parameters(name, size, arguments.width):.2f}" for size in results))
+        with torch.device("meta"):
+            networks = [build(name, size, arguments.width) for size in results]
+        row.append(", ".join(f"{parameters(network) / 1e6:.2f}" for network in networks))
         rows.append(row)
     train, test = next(iter(data.values()))
     said = ", ".join(f"{size} px: {seeds(networks.values())}" for size, networks in results.items())
@@ -262,24 +260,18 @@ def report(
     ]
 
 
-def parameters(name: str, size: int, width: float) -> float:
-    """Of a network, in millions."""
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build(name, size, width).parameters()) / 1e6
-
-
 def figures(
     arguments: argparse.Namespace,
     results: dict[int, dict[str, list[dict[str, Any]]]],
-    shares: dict[int, dict[str, list[float]]],
-    timed: dict[int, dict[str, Any] | None],
+    timed: dict[int, dict[str, Any]],
 ) -> dict[str, Any]:
     """The entry of docs/experiments.json: by size errors and shares read of every seed, and ratios of times."""
     entry: dict[str, Any] = {"data": "made" if arguments.made else "svhn"}
     for size, networks in results.items():
         errors = {name: [one["error"] for one in runs] for name, runs in networks.items()}
-        ratios = {what: (timed[size] or {}).get(what) for what in ("step_ratio", "inference_ratio")}
-        entry[str(size)] = errors | {"share_read": shares[size]} | ratios
+        ratios = {what: timed[size].get(what) for what in ("step_ratio", "inference_ratio")}
+        shares = {name: [one["share_read"] for one in runs] for name, runs in networks.items()}
+        entry[str(size)] = errors | {"share_read": shares} | ratios
     return entry
 
 
