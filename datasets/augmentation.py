@@ -8,7 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from datasets.sample import Sample
+from upright.datasets.sample import Sample
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # no look at the network on import
 import albumentations as A

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from datasets.augmentation import Augmentation
-from datasets.errors import InputError
-from datasets.sample import PedestrianDataset, Sample
+from upright.datasets.augmentation import Augmentation
+from upright.datasets.sample import PedestrianDataset, Sample
+from upright.errors import InputError
 
 Pair = tuple[Tensor, dict[str, Tensor]]
 

@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 from scipy.io import loadmat, savemat
 
-from datasets.coco import corners
-from datasets.errors import InputError
-from datasets.output import whole_file
-from datasets.pictures import read_picture
-from datasets.sample import Annotations, PedestrianDataset, Sample
+from upright.datasets.coco import corners
+from upright.datasets.pictures import read_picture
+from upright.datasets.sample import Annotations, PedestrianDataset, Sample
+from upright.errors import InputError
+from upright.output import whole_file
 
 SPLITS = ("train", "val")
 # Number of each class, by the name that the JSON files give it.

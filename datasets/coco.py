@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from datasets.errors import InputError
-from datasets.pictures import read_picture
-from datasets.sample import Annotations, Sample
+from upright.datasets.pictures import read_picture
+from upright.datasets.sample import Annotations, Sample
+from upright.errors import InputError
 
 PERSON = 1
 

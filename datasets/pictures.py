@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datasets.errors import InputError
+from upright.errors import InputError
 
 JPEG_START = b"\xff\xd8"
 JPEG_END = b"\xff\xd9"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from datasets.errors import InputError
-from datasets.sample import PedestrianDataset
+from upright.datasets.sample import PedestrianDataset
+from upright.errors import InputError
 
 DATASETS = ("synthetic", "coco", "caltech", "citypersons")
 
@@ -42,7 +42,7 @@ def open_dataset(
     if name not in DATASETS:
         raise InputError(f"data set '{name}' is not known: use one of {', '.join(DATASETS)}")
     if name == "synthetic":
-        from datasets.synthetic import SyntheticPedestrians
+        from upright.datasets.synthetic import SyntheticPedestrians
 
         return SyntheticPedestrians(split, length=length, seed=seed)
     if root is None:
@@ -50,15 +50,15 @@ def open_dataset(
     if not Path(root).is_dir():
         raise InputError(f"the folder {root} does not exist: check --root")
     if name == "coco":
-        from datasets.coco import CocoPedestrians
+        from upright.datasets.coco import CocoPedestrians
 
         if not annotations:
             raise InputError("data set 'coco' needs --annotations, one or more JSON files")
         return CocoPedestrians(root, annotations)
     if name == "caltech":
-        from datasets.caltech import CaltechPedestrians
+        from upright.datasets.caltech import CaltechPedestrians
 
         return CaltechPedestrians(root, split, annotations=(annotations or ["original"])[0], every=every, sets=sets)
-    from datasets.citypersons import CityPersons
+    from upright.datasets.citypersons import CityPersons
 
     return CityPersons(root, split, annotations=(annotations or [None])[0], riders=riders)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from detector.spatial_transformer import Transformation, target_points
+from upright.detector.spatial_transformer import Transformation, target_points
 
 DARK = (24, 24, 24)
 PALE = (238, 238, 238)

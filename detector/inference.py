@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from datasets.errors import InputError
-from datasets.sample import PedestrianDataset
-from detector.evaluation.detections import Detections
-from detector.video import Frame, Source, read_frames
+from upright.datasets.sample import PedestrianDataset
+from upright.detector.evaluation.detections import Detections
+from upright.detector.video import Frame, Source, read_frames
+from upright.errors import InputError
 
 T = TypeVar("T")
 
@@ -235,7 +235,7 @@ def detect_sources(
 
     Args:
         model: a detector with torchvision's interface, in eval mode, on `device`.
-        sources: of `detector.video.find_sources`.
+        sources: of `upright.detector.video.find_sources`.
         stage: gets every frame; `finish` or `discard` after each source, and `discard` when this function ends early.
         device: where the model is.
         batch_size: frames a call of the model.

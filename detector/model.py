@@ -12,12 +12,12 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
 
-from detector.backbone import PyramidBackbone
-from detector.picture_crops import PictureCrops
-from detector.pose_pool import PoseNormalisingPool, build_pool
-from detector.regions import ProposalNetwork, RegionHead, RegionHeads
-from detector.settings import Settings
-from detector.spatial_transformer import Affine, Attention, Projective, ThinPlateSpline, Transformation
+from upright.detector.backbone import PyramidBackbone
+from upright.detector.picture_crops import PictureCrops
+from upright.detector.pose_pool import PoseNormalisingPool, build_pool
+from upright.detector.regions import ProposalNetwork, RegionHead, RegionHeads
+from upright.detector.settings import Settings
+from upright.detector.spatial_transformer import Affine, Attention, Projective, ThinPlateSpline, Transformation
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_DEVIATION = [0.229, 0.224, 0.225]
@@ -112,7 +112,7 @@ def build_detector(settings: Settings, backbone_network: nn.Module | None = None
     Args:
         settings: a preset or a change of one.
         backbone_network: torchvision's classifier to take the backbone from, with its weights (see
-            `detector.weights.load_backbone`); random weights by default.
+            `upright.detector.weights.load_backbone`); random weights by default.
     """
     backbone = PyramidBackbone(settings.backbone, settings.channels, backbone_network)
     heights = settings.anchor_heights

@@ -12,8 +12,8 @@ import itertools
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from detector.region_reading import Regions
-from detector.spatial_transformer import Transformation, target_points
+from upright.detector.region_reading import Regions
+from upright.detector.spatial_transformer import Transformation, target_points
 
 CROP_SIZE = 32  # pixels a side
 STRIDES = (1, 2, 4, 8, 16)  # of the picture and its averages: large regions are read without aliasing

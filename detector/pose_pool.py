@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 from torchvision.ops import MultiScaleRoIAlign
 
-from detector.region_reading import Regions
-from detector.spatial_transformer import BoundedTheta, Transformation, target_points
+from upright.detector.region_reading import Regions
+from upright.detector.spatial_transformer import BoundedTheta, Transformation, target_points
 
 # Cells of its map that a region has a side, at least: 224 pixels are read at stride 16 (Lin et al. 2017, section 4.2).
 CELLS = 14

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from datasets.output import whole_file
-from detector.drawing import STRIP_HEIGHT, crop_sheet, draw_detections, person_strips, side_by_side
-from detector.inference import Detected, boxes_xywh
-from detector.spatial_transformer import Transformation
-from detector.video import Frame, VideoWriter, crops_name, write_picture
+from upright.detector.drawing import STRIP_HEIGHT, crop_sheet, draw_detections, person_strips, side_by_side
+from upright.detector.inference import Detected, boxes_xywh
+from upright.detector.spatial_transformer import Transformation
+from upright.detector.video import Frame, VideoWriter, crops_name, write_picture
+from upright.output import whole_file
 
 FEWEST_ROWS = 4  # of strips, beside a low picture; a higher one has room for more
 FEWEST_STRIPS = 8  # beside a video, in two columns where one has no room for them

@@ -13,9 +13,9 @@ from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
 from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import boxes as box_ops
 
-from detector.backbone import PICTURE
-from detector.picture_crops import PictureCrops
-from detector.pose_pool import PoseNormalisingPool
+from upright.detector.backbone import PICTURE
+from upright.detector.picture_crops import PictureCrops
+from upright.detector.pose_pool import PoseNormalisingPool
 
 IGNORE_OVERLAP = 0.5
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from datasets.errors import InputError
-from datasets.output import whole_file
+from upright.errors import InputError
+from upright.output import whole_file
 
 
 class RunDirectory:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from datasets.errors import InputError
+from upright.errors import InputError
 
 # What the fields that hold names can be.
 NAMES = {
@@ -19,7 +19,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a detector is built from; `detector.model.build_detector` reads it and nothing else.
+    """What a detector is built from; `upright.detector.model.build_detector` reads it and nothing else.
 
     Lengths are pixels of the resized picture.
     """

@@ -18,11 +18,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from datasets.batches import TrainingBatches, TrainingPictures, collate
-from datasets.errors import InputError
-from detector.model import Detector
-from detector.run_directory import RunDirectory
-from detector.weights import save_weights
+from upright.datasets.batches import TrainingBatches, TrainingPictures, collate
+from upright.detector.model import Detector
+from upright.detector.run_directory import RunDirectory
+from upright.detector.weights import save_weights
+from upright.errors import InputError
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 LEARNING_RATES = {"sgd": 0.01, "adamw": 5e-4}

@@ -15,9 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datasets.errors import InputError
-from datasets.output import whole_file
-from datasets.pictures import read_picture
+from upright.datasets.pictures import read_picture
+from upright.errors import InputError
+from upright.output import whole_file
 
 # Read at the first video: FFmpeg's own words would stand between our one-line messages.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

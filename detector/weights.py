@@ -12,11 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from datasets.errors import InputError
-from datasets.output import whole_file
-from detector.backbone import imagenet_network
-from detector.model import Detector, build_detector
-from detector.settings import Settings
+from upright.detector.backbone import imagenet_network
+from upright.detector.model import Detector, build_detector
+from upright.detector.settings import Settings
+from upright.errors import InputError
+from upright.output import whole_file
 
 RELEASED = Path(__file__).parents[1] / "weights" / "upright-light.safetensors"
 

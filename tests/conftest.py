@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.sample import Annotations, Sample
-from detector.settings import PRESETS, Settings
+from upright.datasets.sample import Annotations, Sample
+from upright.detector.settings import PRESETS, Settings
 
 torch.set_num_threads(2)
 

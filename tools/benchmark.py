@@ -23,11 +23,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from datasets.errors import InputError
-from datasets.output import whole_file
-from detector.settings import PRESETS
-from tools.command import run
-from tools.report import table, write_block
+from upright.detector.settings import PRESETS
+from upright.errors import InputError
+from upright.output import whole_file
+from upright.tools.command import run
+from upright.tools.report import table, write_block
 
 STRIDES = (4, 8, 16, 32)
 CHANNELS = 256
@@ -116,8 +116,8 @@ def timed(work: Work, device) -> float:
 def crop_pairs(device, transformers: int, proposals: int = 1000, side: int = 800) -> dict[str, tuple[Work, Work]]:
     import torch
 
-    from detector.pose_pool import build_pool
-    from detector.spatial_transformer import Affine
+    from upright.detector.pose_pool import build_pool
+    from upright.detector.spatial_transformer import Affine
 
     names = [*(str(i) for i in range(len(STRIDES) - 1)), "pool"]
     maps = {
@@ -211,7 +211,7 @@ def random_boxes(count: int, side: int):
 def detector_pairs(device, transformers: int) -> dict[str, tuple[Work, Work]]:
     import torch
 
-    from detector.model import build_detector
+    from upright.detector.model import build_detector
 
     settings = replace(PRESETS["light"], transformers=transformers)
     models = []

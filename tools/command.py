@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 
-from datasets.errors import InputError
-from detector.settings import NAMES, PRESETS, Settings
+from upright.detector.settings import NAMES, PRESETS, Settings
+from upright.errors import InputError
 
 
 def run(main: Callable[[], None]) -> None:

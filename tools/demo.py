@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.command import run
+from upright.tools.command import run
 
 TOOLS = Path(__file__).parent
 STRIPS = 24  # people on the sheet of crops
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--weights", metavar="FILE", help="default: the released ones")
     arguments = parser.parse_args()
 
-    from datasets.synthetic.video import render_video
+    from upright.datasets.synthetic.video import render_video
 
     output = arguments.output
     weights = ["--weights", arguments.weights] if arguments.weights else []
@@ -54,11 +54,11 @@ def tool(name: str, *arguments: str) -> None:
 
 def write_crop_sheet(path: Path, weights: str | None) -> None:
     """Proposals of the best detections in synthetic pictures, and what each transformer read of them."""
-    from datasets.synthetic import SyntheticPedestrians
-    from detector.drawing import crop_sheet, person_strips
-    from detector.inference import Detected, detect_pictures
-    from detector.video import write_picture
-    from detector.weights import load_detector
+    from upright.datasets.synthetic import SyntheticPedestrians
+    from upright.detector.drawing import crop_sheet, person_strips
+    from upright.detector.inference import Detected, detect_pictures
+    from upright.detector.video import write_picture
+    from upright.detector.weights import load_detector
 
     model = load_detector(weights)
     if model.pose_pool_transformation is None:

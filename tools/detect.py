@@ -17,8 +17,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from datasets.errors import InputError
-from tools.command import run
+from upright.errors import InputError
+from upright.tools.command import run
 
 
 def main() -> None:
@@ -46,10 +46,10 @@ def detect(arguments: argparse.Namespace) -> None:
     # Imported late, so that --help and bad arguments are answered at once.
     import cv2
 
-    from detector.inference import choose_device, detect_sources
-    from detector.recording import Recorder
-    from detector.video import find_sources
-    from detector.weights import load_detector
+    from upright.detector.inference import choose_device, detect_sources
+    from upright.detector.recording import Recorder
+    from upright.detector.video import find_sources
+    from upright.detector.weights import load_detector
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it has to say, our errors say in one line
     sources = find_sources(arguments.inputs, arguments.output)

@@ -29,19 +29,19 @@ from typing import Any
 
 import numpy as np
 
-from datasets.coco import read_annotations
-from datasets.errors import InputError
-from datasets.output import whole_file
-from datasets.pictures import read_picture
-from datasets.registry import DATASETS, open_dataset
-from datasets.sample import Annotations, PedestrianDataset
-from detector.evaluation import Detections, Result, evaluate, read_detections, write_detections
-from detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
-from detector.evaluation.caltech_results import write_caltech_detections
-from detector.evaluation.coco import coco_ap
-from detector.evaluation.plain import check
-from detector.evaluation.protocols import PROTOCOLS
-from tools.command import run
+from upright.datasets.coco import read_annotations
+from upright.datasets.pictures import read_picture
+from upright.datasets.registry import DATASETS, open_dataset
+from upright.datasets.sample import Annotations, PedestrianDataset
+from upright.detector.evaluation import Detections, Result, evaluate, read_detections, write_detections
+from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
+from upright.detector.evaluation.caltech_results import write_caltech_detections
+from upright.detector.evaluation.coco import coco_ap
+from upright.detector.evaluation.plain import check
+from upright.detector.evaluation.protocols import PROTOCOLS
+from upright.errors import InputError
+from upright.output import whole_file
+from upright.tools.command import run
 
 
 def parser() -> argparse.ArgumentParser:
@@ -113,7 +113,7 @@ def main() -> None:
     if options.json:
         _write_json(Path(options.json), objects if len(objects) > 1 else next(iter(objects.values())))
     if options.plot:
-        from detector.evaluation.plots import plot_curves
+        from upright.detector.evaluation.plots import plot_curves
 
         plot_curves(options.plot, results, title=f"{_title(options)}, protocol {protocol}")
     if options.worst:
@@ -166,8 +166,8 @@ def _detectors(
             raise InputError("two --detections have the same name: give each a NAME=PATH of its own")
         return {name: read_detections(path, annotations) for name, path in paths.items()}
     # Only here, so that evaluating files needs no torch.
-    from detector.inference import choose_device, detect_dataset
-    from detector.weights import RELEASED, load_detector
+    from upright.detector.inference import choose_device, detect_dataset
+    from upright.detector.weights import RELEASED, load_detector
 
     weights = options.weights or str(RELEASED)
     device = choose_device(options.device)
@@ -242,7 +242,7 @@ def _draw_worst(
     detectors: dict[str, Detections],
     protocol: str,
 ) -> None:
-    from detector.evaluation.worst import draw_worst
+    from upright.detector.evaluation.worst import draw_worst
 
     count, path = int(options.worst[0]), Path(options.worst[1])
     for name, detections in detectors.items():

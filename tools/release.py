@@ -13,9 +13,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from datasets.errors import InputError
-from tools.command import run
-from tools.report import number, percent, table, write_block
+from upright.errors import InputError
+from upright.tools.command import run
+from upright.tools.report import number, percent, table, write_block
 
 SUBSETS = ("Reasonable", "Small", "Heavy", "All")
 LIMIT = 16e6  # bytes
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--figures", nargs="+", default=[], metavar="NAME=JSON", help="of tools/evaluate.py")
     arguments = parser.parse_args()
 
-    from detector.weights import load_detector, read_metadata, save_weights
+    from upright.detector.weights import load_detector, read_metadata, save_weights
 
     settings, provenance = read_metadata(arguments.weights)
     save_weights(arguments.output, load_detector(arguments.weights), provenance, half=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from datasets.errors import InputError
-from datasets.output import whole_file
+from upright.errors import InputError
+from upright.output import whole_file
 
 
 def write_block(document: str | Path, name: str, lines: list[str]) -> None:

@@ -19,11 +19,11 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from datasets.errors import InputError
-from datasets.registry import DATASETS, open_dataset
-from datasets.sample import PedestrianDataset
-from detector.settings import PRESETS
-from tools.command import add_setting_flags, chosen_settings, run
+from upright.datasets.registry import DATASETS, open_dataset
+from upright.datasets.sample import PedestrianDataset
+from upright.detector.settings import PRESETS
+from upright.errors import InputError
+from upright.tools.command import add_setting_flags, chosen_settings, run
 
 
 def parser() -> argparse.ArgumentParser:
@@ -75,13 +75,13 @@ def main() -> None:
     # Imported late, so that `--help` and bad arguments are answered at once.
     import torch
 
-    from datasets.augmentation import Augmentation
-    from datasets.batches import TrainingBatches, TrainingPictures
-    from detector.inference import choose_device
-    from detector.model import build_detector
-    from detector.run_directory import RunDirectory
-    from detector.training import LEARNING_RATES, Processes, TrainingOptions, TrainingPace, train
-    from detector.weights import load_backbone, read_metadata, start_from
+    from upright.datasets.augmentation import Augmentation
+    from upright.datasets.batches import TrainingBatches, TrainingPictures
+    from upright.detector.inference import choose_device
+    from upright.detector.model import build_detector
+    from upright.detector.run_directory import RunDirectory
+    from upright.detector.training import LEARNING_RATES, Processes, TrainingOptions, TrainingPace, train
+    from upright.detector.weights import load_backbone, read_metadata, start_from
 
     crop = (settings.crop_height, settings.crop_width)
     pictures = TrainingPictures(parts, Augmentation(settings.min_size, crop, arguments.min_height), arguments.seed)
@@ -182,9 +182,9 @@ def validation_set(arguments: argparse.Namespace) -> PedestrianDataset | None:
 
 def figures(model: Any, dataset: PedestrianDataset, device: str) -> dict[str, float | None]:
     """Miss rate (Reasonable) and COCO AP of the model; the score is what is left of the miss rate."""
-    from detector.evaluation import evaluate
-    from detector.evaluation.coco import coco_ap
-    from detector.inference import detect_dataset
+    from upright.detector.evaluation import evaluate
+    from upright.detector.evaluation.coco import coco_ap
+    from upright.detector.inference import detect_dataset
 
     detections = detect_dataset(model, dataset, device=device)
     reasonable = evaluate(dataset.annotations, detections).subsets["Reasonable"].lamr

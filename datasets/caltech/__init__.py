@@ -1,5 +1,5 @@
 """Caltech Pedestrians: .seq video, .vbb and text annotations, as they were distributed."""
 
-from datasets.caltech.dataset import CaltechPedestrians
+from upright.datasets.caltech.dataset import CaltechPedestrians
 
 __all__ = ["CaltechPedestrians"]

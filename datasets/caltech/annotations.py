@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.caltech import bbgt
-from datasets.caltech.vbb import read_vbb
-from datasets.errors import InputError
-from datasets.sample import Annotations
+from upright.datasets.caltech import bbgt
+from upright.datasets.caltech.vbb import read_vbb
+from upright.datasets.sample import Annotations
+from upright.errors import InputError
 
 # Everybody with another label, in the real files `person-fa` (a false alarm), is background: a detection there is a
 # false positive, so these boxes are left out.

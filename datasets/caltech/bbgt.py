@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.errors import InputError
-from datasets.output import whole_file
+from upright.errors import InputError
+from upright.output import whole_file
 
 HEADER = re.compile(r"%\s*bbGt\s+version=(\d+)")
 COLUMNS = {0: 10, 1: 10, 2: 11, 3: 12}  # by version

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.errors import InputError
-from datasets.output import whole_file
+from upright.errors import InputError
+from upright.output import whole_file
 
 FORMAT = 1  # rises with every change of what the files of the cache hold
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.caltech.annotations import (
+from upright.datasets.caltech.annotations import (
     TEN_TIMES,
     Columns,
     as_annotations,
@@ -27,12 +27,12 @@ from datasets.caltech.annotations import (
     original_columns,
     select_new,
 )
-from datasets.caltech.bbgt import find_frames
-from datasets.caltech.cache import cache_folder, file_key, load, save
-from datasets.caltech.frames import FrameSource
-from datasets.coco import corners
-from datasets.errors import InputError
-from datasets.sample import Sample
+from upright.datasets.caltech.bbgt import find_frames
+from upright.datasets.caltech.cache import cache_folder, file_key, load, save
+from upright.datasets.caltech.frames import FrameSource
+from upright.datasets.coco import corners
+from upright.datasets.sample import Sample
+from upright.errors import InputError
 
 TRAINING_SETS, TEST_SETS = range(6), range(6, 11)
 SPLITS = ("train", "val", "test")

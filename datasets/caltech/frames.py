@@ -7,9 +7,9 @@ from threading import Lock
 
 import numpy as np
 
-from datasets.caltech.seq import SeqReader
-from datasets.errors import InputError
-from datasets.pictures import read_picture
+from upright.datasets.caltech.seq import SeqReader
+from upright.datasets.pictures import read_picture
+from upright.errors import InputError
 
 VIDEOS = ("set{0:02d}/V{1:03d}.seq", "set{0:02d}/set{0:02d}/V{1:03d}.seq", "videos/set{0:02d}/V{1:03d}.seq")
 PICTURES = (

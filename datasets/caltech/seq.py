@@ -11,7 +11,7 @@
 The frames differ in length, so that where one begins is known only from the one before. One pass finds them all;
 the index it makes is kept (`cache.py`), and any frame is then one read and one decoding away.
 
-    from datasets.caltech.seq import SeqReader
+    from upright.datasets.caltech.seq import SeqReader
     with SeqReader("set06/V000.seq") as video:
         picture = video[29]
 """
@@ -29,8 +29,8 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from datasets.caltech import cache
-from datasets.errors import InputError
+from upright.datasets.caltech import cache
+from upright.errors import InputError
 
 HEADER_SIZE = 1024
 MAGIC = 0xFEED
@@ -172,7 +172,7 @@ def read_header(path: Path) -> SeqHeader:
     if image_format not in JPEG_FORMATS:
         raise InputError(
             f"{path} holds pictures of format {image_format}, not JPEG (102 or 201): write it again with "
-            f"datasets.caltech.seq.SeqWriter"
+            f"upright.datasets.caltech.seq.SeqWriter"
         )
     return SeqHeader(width, height, struct.unpack_from("<d", data, 584)[0], frames)
 

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat, savemat
 
-from datasets.errors import InputError
-from datasets.output import whole_file
+from upright.errors import InputError
+from upright.output import whole_file
 
 VERSION = 1.4
 # Types and classes of the elements of a MATLAB file, as "MAT-File Format" numbers them.

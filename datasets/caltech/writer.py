@@ -1,7 +1,7 @@
 """Write any pictures with people in the very layout of Caltech, for tests and for users' own videos.
 
-from datasets.caltech.writer import write_caltech
-from datasets.synthetic import SyntheticPedestrians
+from upright.datasets.caltech.writer import write_caltech
+from upright.datasets.synthetic import SyntheticPedestrians
 write_caltech(SyntheticPedestrians("test", length=20), "/tmp/caltech", part=6)
 """
 
@@ -12,12 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datasets.caltech.annotations import NEW_TEST, NEW_TRAIN, PERSON, TEN_TIMES
-from datasets.caltech.bbgt import FrameAnnotation, write_bbgt
-from datasets.caltech.seq import SeqWriter
-from datasets.caltech.vbb import VideoAnnotation, write_vbb
-from datasets.errors import InputError
-from datasets.sample import Annotations, PedestrianDataset
+from upright.datasets.caltech.annotations import NEW_TEST, NEW_TRAIN, PERSON, TEN_TIMES
+from upright.datasets.caltech.bbgt import FrameAnnotation, write_bbgt
+from upright.datasets.caltech.seq import SeqWriter
+from upright.datasets.caltech.vbb import VideoAnnotation, write_vbb
+from upright.datasets.sample import Annotations, PedestrianDataset
+from upright.errors import InputError
 
 GREY = 128
 

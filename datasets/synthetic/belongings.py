@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datasets.synthetic.canvas import Canvas
-from datasets.synthetic.palette import shaded
+from upright.datasets.synthetic.canvas import Canvas
+from upright.datasets.synthetic.palette import shaded
 
 if TYPE_CHECKING:
-    from datasets.synthetic.figure import Skeleton
+    from upright.datasets.synthetic.figure import Skeleton
 
 Part = tuple[float, Callable[[], None]]
 

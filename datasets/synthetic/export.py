@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datasets.output import whole_file
-from datasets.sample import Annotations
-from datasets.synthetic.splits import SyntheticPedestrians
+from upright.datasets.sample import Annotations
+from upright.datasets.synthetic.splits import SyntheticPedestrians
+from upright.output import whole_file
 
 
 def citypersons_dict(annotations: Annotations) -> dict:

@@ -8,10 +8,10 @@ from math import cos, radians, sin
 
 import numpy as np
 
-from datasets.synthetic import belongings, head, textures
-from datasets.synthetic.canvas import Canvas, Colour, Light, Sprite
-from datasets.synthetic.look import Look, draw_look
-from datasets.synthetic.poses import INDEX, Posture, draw_posture, joints, project
+from upright.datasets.synthetic import belongings, head, textures
+from upright.datasets.synthetic.canvas import Canvas, Colour, Light, Sprite
+from upright.datasets.synthetic.look import Look, draw_look
+from upright.datasets.synthetic.poses import INDEX, Posture, draw_posture, joints, project
 
 
 @dataclass(frozen=True)

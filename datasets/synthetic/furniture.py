@@ -13,10 +13,10 @@ from math import log2
 import cv2
 import numpy as np
 
-from datasets.synthetic import plants, textures, vehicles
-from datasets.synthetic.canvas import Canvas, Light, Sprite
-from datasets.synthetic.palette import pick, shaded
-from datasets.synthetic.shapes import PAINTS, block, disc, points, post
+from upright.datasets.synthetic import plants, textures, vehicles
+from upright.datasets.synthetic.canvas import Canvas, Light, Sprite
+from upright.datasets.synthetic.palette import pick, shaded
+from upright.datasets.synthetic.shapes import PAINTS, block, disc, points, post
 
 VARIANTS = 10
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datasets.synthetic.canvas import Canvas
-from datasets.synthetic.look import Look
+from upright.datasets.synthetic.canvas import Canvas
+from upright.datasets.synthetic.look import Look
 
 if TYPE_CHECKING:
-    from datasets.synthetic.figure import Skeleton
+    from upright.datasets.synthetic.figure import Skeleton
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from functools import cache
 import cv2
 import numpy as np
 
-from datasets.synthetic import facades, textures
-from datasets.synthetic.canvas import Colour
-from datasets.synthetic.palette import pick, shaded
-from datasets.synthetic.view import View
+from upright.datasets.synthetic import facades, textures
+from upright.datasets.synthetic.canvas import Colour
+from upright.datasets.synthetic.palette import pick, shaded
+from upright.datasets.synthetic.view import View
 
 _GROUNDS = ((122, 120, 118), (98, 98, 100), (146, 142, 136), (164, 156, 144), (112, 106, 100), (134, 124, 114))
 _ROADS = ((86, 86, 88), (70, 70, 74), (102, 102, 102), (118, 116, 114))

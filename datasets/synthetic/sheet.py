@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from datasets.sample import PedestrianDataset, Sample
+from upright.datasets.sample import PedestrianDataset, Sample
 
 
 def draw_boxes(sample: Sample) -> np.ndarray:

@@ -6,9 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
-from datasets.errors import InputError
-from datasets.sample import Annotations, Sample
-from datasets.synthetic.scene import box_columns, measure_scene, render_scene
+from upright.datasets.sample import Annotations, Sample
+from upright.datasets.synthetic.scene import box_columns, measure_scene, render_scene
+from upright.errors import InputError
 
 LENGTHS = {"train": 10_000, "val": 200, "test": 500}
 _SPLITS = tuple(LENGTHS)

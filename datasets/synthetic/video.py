@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from datasets.errors import InputError
-from datasets.output import whole_file
-from datasets.synthetic import sensor
-from datasets.synthetic.figure import Figure, body_height, build_skeleton, draw_figure_at_random
-from datasets.synthetic.population import MOST, Placed, draw_surroundings
-from datasets.synthetic.poses import cycling, running, walking
-from datasets.synthetic.scene import box_columns, compose, generator
-from datasets.synthetic.scenery import paint_scenery
-from datasets.synthetic.view import View, draw_view
+from upright.datasets.synthetic import sensor
+from upright.datasets.synthetic.figure import Figure, body_height, build_skeleton, draw_figure_at_random
+from upright.datasets.synthetic.population import MOST, Placed, draw_surroundings
+from upright.datasets.synthetic.poses import cycling, running, walking
+from upright.datasets.synthetic.scene import box_columns, compose, generator
+from upright.datasets.synthetic.scenery import paint_scenery
+from upright.datasets.synthetic.view import View, draw_view
+from upright.errors import InputError
+from upright.output import whole_file
 
 # Metres a second, and metres a turn of the legs or cranks as shares of the stature.
 _GAITS = {"walking": (1.35, 0.86), "leaning": (1.0, 0.8), "running": (3.2, 1.5), "cycling": (3.8, 2.6)}

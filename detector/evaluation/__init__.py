@@ -1,7 +1,7 @@
 """The benchmarks' figures, exactly: log-average miss rate, COCO AP, curves. NumPy alone, no torch."""
 
-from detector.evaluation.detections import Detections, read_detections, write_detections
-from detector.evaluation.miss_rate import Result, SubsetResult, evaluate
+from upright.detector.evaluation.detections import Detections, read_detections, write_detections
+from upright.detector.evaluation.miss_rate import Result, SubsetResult, evaluate
 
 __all__ = [
     "Detections",

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from datasets.sample import Annotations
-from detector.evaluation.detections import Detections
-from detector.evaluation.miss_rate import Comparison
-from detector.evaluation.protocols import find_protocol
+from upright.datasets.sample import Annotations
+from upright.detector.evaluation.detections import Detections
+from upright.detector.evaluation.miss_rate import Comparison
+from upright.detector.evaluation.protocols import find_protocol
 
 LEANS = {"under 10 degrees": (0, 10), "10 to 25 degrees": (10, 25), "over 25 degrees": (25, np.inf)}
 

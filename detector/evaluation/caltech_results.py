@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datasets.errors import InputError
-from datasets.output import whole_file
-from datasets.sample import Annotations
+from upright.datasets.sample import Annotations
+from upright.errors import InputError
+from upright.output import whole_file
 
 if TYPE_CHECKING:
-    from detector.evaluation.detections import Detections
+    from upright.detector.evaluation.detections import Detections
 
 _NAME = re.compile(r"^.*set(\d\d)_V(\d\d\d)_I(\d{5,})", re.MULTILINE)
 _ROW = "frame, x, y, width, height, score"

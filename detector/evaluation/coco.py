@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from datasets.sample import Annotations
-from detector.evaluation.detections import Detections
+from upright.datasets.sample import Annotations
+from upright.detector.evaluation.detections import Detections
 
 # The order of COCOeval.stats.
 _NAMES = (

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from datasets.errors import InputError
-from datasets.output import whole_file
-from datasets.sample import Annotations
-from detector.evaluation.caltech_results import read_caltech_results
+from upright.datasets.sample import Annotations
+from upright.detector.evaluation.caltech_results import read_caltech_results
+from upright.errors import InputError
+from upright.output import whole_file
 
 
 @dataclass(frozen=True)

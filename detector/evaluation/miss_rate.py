@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from datasets.sample import Annotations
-from detector.evaluation.caltech_results import caltech_frames
-from detector.evaluation.detections import Detections
-from detector.evaluation.matching import DROPPED, FALSE_POSITIVE, match
-from detector.evaluation.protocols import (
+from upright.datasets.sample import Annotations
+from upright.detector.evaluation.caltech_results import caltech_frames
+from upright.detector.evaluation.detections import Detections
+from upright.detector.evaluation.matching import DROPPED, FALSE_POSITIVE, match
+from upright.detector.evaluation.protocols import (
     CALTECH,
     GroundTruths,
     Protocol,

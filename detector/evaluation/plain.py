@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.sample import Annotations
-from detector.evaluation.detections import Detections
-from detector.evaluation.miss_rate import Result, evaluate, log_average, picture_order
-from detector.evaluation.protocols import Protocol, Subset, find_protocol, ground_truths, with_aspect
+from upright.datasets.sample import Annotations
+from upright.detector.evaluation.detections import Detections
+from upright.detector.evaluation.miss_rate import Result, evaluate, log_average, picture_order
+from upright.detector.evaluation.protocols import Protocol, Subset, find_protocol, ground_truths, with_aspect
 
 TRUE, FALSE, DROPPED = 1, 0, -1
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.errors import InputError
-from datasets.output import whole_file
-from detector.evaluation.miss_rate import Result, SubsetResult
-from detector.evaluation.protocols import PROTOCOLS
+from upright.detector.evaluation.miss_rate import Result, SubsetResult
+from upright.detector.evaluation.protocols import PROTOCOLS
+from upright.errors import InputError
+from upright.output import whole_file
 
 # As in the benchmarks' own plots.
 _FPPI_LIMITS = (1e-3, 1e1)

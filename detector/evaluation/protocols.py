@@ -11,8 +11,8 @@ from math import inf
 
 import numpy as np
 
-from datasets.errors import InputError
-from datasets.sample import Annotations
+from upright.datasets.sample import Annotations
+from upright.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,9 @@ class GroundTruths:
 def is_caltech(annotations: Annotations) -> bool:
     """Whether these are Caltech's own files, original or new, which leave border and shape to the protocol.
 
-    `datasets.caltech` alone tells who is not hidden at all. The JSON files in circulation have border and shape in
-    them already: all but one of the boxes that their version without the border rule has more do cross the border.
+    `upright.datasets.caltech` alone tells who is not hidden at all. The JSON files in circulation have border and
+    shape in them already: all but one of the boxes that their version without the border rule has more do cross the
+    border.
     """
     return "unhidden" in annotations.attributes
 

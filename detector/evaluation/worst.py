@@ -10,13 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datasets.errors import InputError
-from datasets.output import whole_file
-from datasets.sample import Annotations
-from detector.evaluation.detections import Detections
-from detector.evaluation.matching import DROPPED, FALSE_POSITIVE
-from detector.evaluation.miss_rate import Comparison
-from detector.evaluation.protocols import find_protocol
+from upright.datasets.sample import Annotations
+from upright.detector.evaluation.detections import Detections
+from upright.detector.evaluation.matching import DROPPED, FALSE_POSITIVE
+from upright.detector.evaluation.miss_rate import Comparison
+from upright.detector.evaluation.protocols import find_protocol
+from upright.errors import InputError
+from upright.output import whole_file
 
 _TILE = 168, 224  # width and height of a crop on the sheet, pixels
 _CAPTION = 34

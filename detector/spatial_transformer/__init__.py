@@ -1,6 +1,6 @@
 """Spatial transformers (Jaderberg et al. 2015) for any network. Imports torch and nothing else."""
 
-from detector.spatial_transformer.localisation import (
+from upright.detector.spatial_transformer.localisation import (
     PRIORS,
     BoundedTheta,
     ConvolutionalLocalisation,
@@ -10,9 +10,9 @@ from detector.spatial_transformer.localisation import (
     ThetaStatistics,
     prior,
 )
-from detector.spatial_transformer.modules import ParallelSpatialTransformers, SpatialTransformer
-from detector.spatial_transformer.sampling import sample, sampling_grid, target_points
-from detector.spatial_transformer.transformations import (
+from upright.detector.spatial_transformer.modules import ParallelSpatialTransformers, SpatialTransformer
+from upright.detector.spatial_transformer.sampling import sample, sampling_grid, target_points
+from upright.detector.spatial_transformer.transformations import (
     Affine,
     Attention,
     Projective,

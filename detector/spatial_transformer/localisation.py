@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from detector.spatial_transformer.transformations import Transformation
+from upright.detector.spatial_transformer.transformations import Transformation
 
 # Parts of an upright person in the frame of its box: half width, half height, centre x, centre y.
 PRIORS: dict[str, tuple[float, float, float, float]] = {

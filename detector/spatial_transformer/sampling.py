@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from detector.spatial_transformer.transformations import Transformation
+from upright.detector.spatial_transformer.transformations import Transformation
 
 
 def target_points(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.augmentation import Augmentation
-from datasets.sample import Sample
+from upright.datasets.augmentation import Augmentation
+from upright.datasets.sample import Sample
 
 AUGMENTATION = Augmentation(side=120, crop=(96, 128), min_height=12)
 

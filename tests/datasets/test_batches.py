@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.augmentation import Augmentation
-from datasets.batches import TrainingBatches, TrainingPictures, collate, to_tensors
-from datasets.errors import InputError
+from upright.datasets.augmentation import Augmentation
+from upright.datasets.batches import TrainingBatches, TrainingPictures, collate, to_tensors
+from upright.errors import InputError
 
 PORTRAIT = np.arange(23) % 3 == 0
 

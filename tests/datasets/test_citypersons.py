@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from datasets.citypersons import CityPersons, write_citypersons
-from datasets.errors import InputError
-from datasets.synthetic import SyntheticPedestrians
+from upright.datasets.citypersons import CityPersons, write_citypersons
+from upright.datasets.synthetic import SyntheticPedestrians
+from upright.errors import InputError
 
 SHARED = Path(__file__).parents[2] / "../shared/data/citypersons"
 needs_files = pytest.mark.skipif(not SHARED.exists(), reason=f"{SHARED} is missing")

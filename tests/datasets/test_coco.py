@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.coco import CocoPedestrians, read_annotations
-from datasets.errors import InputError
+from upright.datasets.coco import CocoPedestrians, read_annotations
+from upright.errors import InputError
 
 
 def write(folder: Path, change: dict[str, Any] | None = None, name: str = "a.json") -> Path:

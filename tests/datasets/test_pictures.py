@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.errors import InputError
-from datasets.pictures import decode_picture, read_picture
+from upright.datasets.pictures import decode_picture, read_picture
+from upright.errors import InputError
 
 
 def encoded(suffix: str) -> bytes:

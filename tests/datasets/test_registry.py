@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from datasets.errors import InputError
-from datasets.registry import open_dataset
+from upright.datasets.registry import open_dataset
+from upright.errors import InputError
 
 
 def test_synthetic_needs_nothing() -> None:

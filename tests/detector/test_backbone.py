@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from detector.backbone import PyramidBackbone, fold_batch_norm, imagenet_network
+from upright.detector.backbone import PyramidBackbone, fold_batch_norm, imagenet_network
 
 
 def stirred(name: str) -> nn.Module:

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector import drawing
-from detector.spatial_transformer import Affine
+from upright.detector import drawing
+from upright.detector.spatial_transformer import Affine
 
 
 def noise(height: int = 60, width: int = 80, seed: int = 0) -> np.ndarray:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.errors import InputError
-from detector.inference import Detected, ahead, choose_device, detect_dataset, detect_pictures, detect_sources
-from detector.model import build_detector
-from detector.recording import Recorder, crops_panel
-from detector.spatial_transformer import Affine
-from detector.video import VideoReader, find_sources, write_picture
+from upright.detector.inference import Detected, ahead, choose_device, detect_dataset, detect_pictures, detect_sources
+from upright.detector.model import build_detector
+from upright.detector.recording import Recorder, crops_panel
+from upright.detector.spatial_transformer import Affine
+from upright.detector.video import VideoReader, find_sources, write_picture
+from upright.errors import InputError
 
 
 class Stub(torch.nn.Module):

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from datasets.errors import InputError
-from detector.model import build_detector
-from detector.picture_crops import PictureCrops
-from detector.settings import Settings
-from detector.spatial_transformer import Affine
-from detector.weights import load_detector, save_weights
+from upright.detector.model import build_detector
+from upright.detector.picture_crops import PictureCrops
+from upright.detector.settings import Settings
+from upright.detector.spatial_transformer import Affine
+from upright.detector.weights import load_detector, save_weights
+from upright.errors import InputError
 
 UPSIDE_DOWN = torch.tensor([-1.0, 0, 0, 0, -1, 0])
 

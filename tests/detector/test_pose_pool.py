@@ -10,8 +10,8 @@ import torch
 from torch.nn.functional import grid_sample
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 
-from detector.pose_pool import PoseNormalisingPool, build_pool
-from detector.spatial_transformer import Affine, BoundedTheta, sampling_grid, target_points
+from upright.detector.pose_pool import PoseNormalisingPool, build_pool
+from upright.detector.spatial_transformer import Affine, BoundedTheta, sampling_grid, target_points
 
 STRIDES = (8, 16, 32, 64)
 NAMES = ["0", "1", "2", "pool"]

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torchvision.models.detection.image_list import ImageList
 
-from detector.model import Detector, build_detector
-from detector.regions import inside_ignored
-from detector.settings import NAMES, Settings
+from upright.detector.model import Detector, build_detector
+from upright.detector.regions import inside_ignored
+from upright.detector.settings import NAMES, Settings
 
 
 def target(boxes: list[list[float]], ignore: list[bool]) -> dict[str, torch.Tensor]:

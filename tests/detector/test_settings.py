@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from datasets.errors import InputError
-from detector.settings import PRESETS, Settings
+from upright.detector.settings import PRESETS, Settings
+from upright.errors import InputError
 
 
 @pytest.mark.parametrize("name", PRESETS)

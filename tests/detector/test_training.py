@@ -8,14 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from datasets.augmentation import Augmentation
-from datasets.batches import TrainingPictures
-from datasets.errors import InputError
-from detector.evaluation import evaluate
-from detector.inference import detect_dataset
-from detector.model import build_detector
-from detector.settings import Settings
-from detector.training import (
+from upright.datasets.augmentation import Augmentation
+from upright.datasets.batches import TrainingPictures
+from upright.detector.evaluation import evaluate
+from upright.detector.inference import detect_dataset
+from upright.detector.model import build_detector
+from upright.detector.settings import Settings
+from upright.detector.training import (
     Processes,
     TrainingOptions,
     TrainingPace,
@@ -26,7 +25,8 @@ from detector.training import (
     train,
     training_step,
 )
-from detector.weights import load_detector
+from upright.detector.weights import load_detector
+from upright.errors import InputError
 
 QUIET = TrainingPace(workers=0)
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.errors import InputError
-from detector.video import VideoReader, VideoWriter, crops_name, find_sources, read_frames, write_picture
+from upright.detector.video import VideoReader, VideoWriter, crops_name, find_sources, read_frames, write_picture
+from upright.errors import InputError
 
 
 def textured(size: tuple[int, int], seed: int = 0) -> np.ndarray:

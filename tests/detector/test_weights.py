@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from datasets.errors import InputError
-from detector.backbone import imagenet_network
-from detector.model import build_detector
-from detector.settings import PRESETS, Settings
-from detector.weights import RELEASED, load_backbone, load_detector, read_metadata, save_weights, start_from
+from upright.detector.backbone import imagenet_network
+from upright.detector.model import build_detector
+from upright.detector.settings import PRESETS, Settings
+from upright.detector.weights import RELEASED, load_backbone, load_detector, read_metadata, save_weights, start_from
+from upright.errors import InputError
 
 
 def test_a_saved_detector_comes_back_the_same(tiny: Settings, tmp_path: Path) -> None:

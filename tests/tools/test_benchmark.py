@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tools.benchmark import compare, crop_pairs, peak_memory
+from upright.tools.benchmark import compare, crop_pairs, peak_memory
 
 ROOT = Path(__file__).parents[2]
 

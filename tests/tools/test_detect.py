@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from detector.model import build_detector
-from detector.video import VideoReader, VideoWriter
-from detector.weights import save_weights
-from tools import detect
-from tools.command import run
+from upright.detector.model import build_detector
+from upright.detector.video import VideoReader, VideoWriter
+from upright.detector.weights import save_weights
+from upright.tools import detect
+from upright.tools.command import run
 
 ROOT = Path(__file__).parents[2]
 

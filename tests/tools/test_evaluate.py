@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from datasets.errors import InputError
-from tools import evaluate
+from upright.errors import InputError
+from upright.tools import evaluate
 
 ROOT = Path(__file__).parents[2]
 SUBSET_KEYS = ["lamr", "lamr_corrected", "recall", "fppi", "ground_truths", "detections"]
@@ -116,7 +116,7 @@ def test_check_compares_with_the_loop(files, monkeypatch, capsys):
 
 
 def test_caltech_needs_annotations_and_detections_alone(tmp_path, monkeypatch, capsys):
-    from datasets.caltech import CaltechPedestrians
+    from upright.datasets.caltech import CaltechPedestrians
 
     folder = tmp_path / "R/anno_test_1xnew"
     folder.mkdir(parents=True)
@@ -138,8 +138,8 @@ def test_caltech_needs_annotations_and_detections_alone(tmp_path, monkeypatch, c
 
 
 def test_a_model_is_run_by_pose_and_its_detections_evaluate_alike(tiny, tmp_path, monkeypatch, capsys):
-    from detector.model import build_detector
-    from detector.weights import save_weights
+    from upright.detector.model import build_detector
+    from upright.detector.weights import save_weights
 
     save_weights(tmp_path / "w.safetensors", build_detector(tiny), {})
     common = ["--dataset", "synthetic", "--length", 2]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from datasets.errors import InputError
-from detector.model import build_detector
-from detector.settings import Settings
-from detector.weights import read_metadata, save_weights
-from tools.release import figure_lines, stages
-from tools.report import table, write_block
+from upright.detector.model import build_detector
+from upright.detector.settings import Settings
+from upright.detector.weights import read_metadata, save_weights
+from upright.errors import InputError
+from upright.tools.release import figure_lines, stages
+from upright.tools.report import table, write_block
 
 DOCUMENT = "# Title\n\n<!-- figures -->\nold\n<!-- /figures -->\n\nWords.\n"
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datasets.errors import InputError
-from datasets.output import whole_file
-from datasets.pictures import read_picture
+from upright.datasets.pictures import read_picture
+from upright.errors import InputError
+from upright.output import whole_file
 
 FOLDER = "CUB_200_2011"
 

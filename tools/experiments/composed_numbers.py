@@ -18,9 +18,9 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from tqdm import tqdm
 
-from datasets.errors import InputError
-from tools.experiments.digits import Digits
-from tools.experiments.house_numbers import ANNOTATIONS, HouseNumber, write_annotations
+from upright.errors import InputError
+from upright.tools.experiments.digits import Digits
+from upright.tools.experiments.house_numbers import ANNOTATIONS, HouseNumber, write_annotations
 
 # How often numbers have 1 to 5 digits: about as in SVHN's train, where two are most frequent; 5 are less rare here.
 LENGTHS = (0.15, 0.5, 0.25, 0.08, 0.02)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from detector.spatial_transformer import (
+from upright.detector.spatial_transformer import (
     Affine,
     ParallelSpatialTransformers,
     Projective,
@@ -16,7 +16,7 @@ from detector.spatial_transformer import (
     ThinPlateSpline,
     Transformation,
 )
-from tools.experiments.digits import SIDE
+from upright.tools.experiments.digits import SIDE
 
 # Numbers that a network may learn, its localisation networks among them (appendix A.4: all networks have as many).
 PARAMETERS = 400_000

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from datasets.output import whole_file
-from detector.spatial_transformer import Affine, sample, sampling_grid
-from tools.experiments.digit_networks import Network
+from upright.detector.spatial_transformer import Affine, sample, sampling_grid
+from upright.output import whole_file
+from upright.tools.experiments.digit_networks import Network
 
 BLUE = "#4c9be8"
 SCALE = 2  # of the animation

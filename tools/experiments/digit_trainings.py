@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from datasets.output import whole_file
-from tools.experiments.digit_networks import Network, build, parameters
-from tools.experiments.digits import Digits, Task
-from tools.experiments.harness import cosine, fit, found, kept, load_weights
+from upright.output import whole_file
+from upright.tools.experiments.digit_networks import Network, build, parameters
+from upright.tools.experiments.digits import Digits, Task
+from upright.tools.experiments.harness import cosine, fit, found, kept, load_weights
 
 BATCH = 64
 

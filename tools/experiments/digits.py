@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 from torchvision.datasets import MNIST
 
-from datasets.errors import InputError
-from detector.spatial_transformer import (
+from upright.detector.spatial_transformer import (
     Affine,
     Projective,
     ThinPlateSpline,
@@ -24,6 +23,7 @@ from detector.spatial_transformer import (
     sample,
     sampling_grid,
 )
+from upright.errors import InputError
 
 SIDE = 28  # of an MNIST picture
 WIDE = 42  # of a picture that a digit is placed on

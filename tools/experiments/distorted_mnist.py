@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from tools.command import run
-from tools.experiments import digits, harness
-from tools.experiments.digit_pictures import before_and_after, turning
-from tools.experiments.digit_trainings import BATCH, Training
-from tools.experiments.digits import DISTORTIONS, TEST_SEED, Digits
-from tools.report import table, write_block
+from upright.tools.command import run
+from upright.tools.experiments import digits, harness
+from upright.tools.experiments.digit_pictures import before_and_after, turning
+from upright.tools.experiments.digit_trainings import BATCH, Training
+from upright.tools.experiments.digits import DISTORTIONS, TEST_SEED, Digits
+from upright.tools.report import table, write_block
 
 # By column, unless --steps says otherwise: where a digit may be anywhere, transformers need longest to find it.
 STEPS = {"R": 5000, "RTS": 7000, "P": 1500, "E": 5000}

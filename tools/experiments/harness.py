@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from datasets.errors import InputError
-from datasets.output import whole_file
-from detector.inference import choose_device
-from tools.report import around_block
+from upright.detector.inference import choose_device
+from upright.errors import InputError
+from upright.output import whole_file
+from upright.tools.report import around_block
 
 CHECKPOINT_SECONDS = 60.0
 

@@ -30,20 +30,20 @@ from torch import Tensor
 from torch.nn.functional import pad
 from tqdm import tqdm
 
-from datasets.augmentation import Augmentation
-from datasets.batches import Pair, TrainingPictures, to_tensors
-from datasets.errors import InputError
-from datasets.registry import open_dataset
-from datasets.sample import Annotations, PedestrianDataset
-from detector.evaluation import Detections, evaluate
-from detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
-from detector.inference import boxes_xywh
-from detector.model import Detector, build_detector
-from detector.training import TrainingOptions, build_optimizer, schedule, theta_entry
-from detector.weights import load_detector
-from tools.command import run
-from tools.experiments.harness import add_arguments, fit, kept, parsed, positive, spread, write_figures
-from tools.report import table, write_block
+from upright.datasets.augmentation import Augmentation
+from upright.datasets.batches import Pair, TrainingPictures, to_tensors
+from upright.datasets.registry import open_dataset
+from upright.datasets.sample import Annotations, PedestrianDataset
+from upright.detector.evaluation import Detections, evaluate
+from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
+from upright.detector.inference import boxes_xywh
+from upright.detector.model import Detector, build_detector
+from upright.detector.training import TrainingOptions, build_optimizer, schedule, theta_entry
+from upright.detector.weights import load_detector
+from upright.errors import InputError
+from upright.tools.command import run
+from upright.tools.experiments.harness import add_arguments, fit, kept, parsed, positive, spread, write_figures
+from upright.tools.report import table, write_block
 
 BATCH = 8
 

@@ -21,9 +21,9 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5r, h5s, h5t
 from tqdm import tqdm
 
-from datasets.errors import InputError
-from datasets.output import whole_file
-from datasets.pictures import read_picture
+from upright.datasets.pictures import read_picture
+from upright.errors import InputError
+from upright.output import whole_file
 
 ANNOTATIONS = "digitStruct.mat"
 FIELDS = ("height", "left", "top", "width", "label")

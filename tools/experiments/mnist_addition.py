@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tools.command import run
-from tools.experiments import digits, harness
-from tools.experiments.digit_networks import Network
-from tools.experiments.digit_pictures import channels_and_reads
-from tools.experiments.digit_trainings import BATCH, Training
-from tools.experiments.digits import ADDITION, TEST_SEED, Digits
-from tools.report import table, write_block
+from upright.tools.command import run
+from upright.tools.experiments import digits, harness
+from upright.tools.experiments.digit_networks import Network
+from upright.tools.experiments.digit_pictures import channels_and_reads
+from upright.tools.experiments.digit_trainings import BATCH, Training
+from upright.tools.experiments.digits import ADDITION, TEST_SEED, Digits
+from upright.tools.report import table, write_block
 
 STEPS = 16000
 QUICK = {"steps": 40}

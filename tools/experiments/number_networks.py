@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detector.spatial_transformer import Affine, FullyConnectedLocalisation, SpatialTransformer
-from tools.experiments.house_numbers import LONGEST, NONE, SIDE
+from upright.detector.spatial_transformer import Affine, FullyConnectedLocalisation, SpatialTransformer
+from upright.tools.experiments.house_numbers import LONGEST, NONE, SIDE
 
 # Appendix A.5: convolutions of 5 x 5, and after which of them the sides are halved by max pooling.
 CHANNELS = (48, 64, 128, 160, 192, 192, 192, 192)

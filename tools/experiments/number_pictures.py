@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from datasets.output import whole_file
-from detector.spatial_transformer import sample
-from tools.experiments.number_trainings import Crops
+from upright.detector.spatial_transformer import sample
+from upright.output import whole_file
+from upright.tools.experiments.number_trainings import Crops
 
 # Numbers in a picture, of how many, and the side of each in pixels.
 SHOWN, LOOKED_AT, CELL = 8, 500, 128

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from datasets.output import whole_file
-from detector.spatial_transformer import SpatialTransformer
-from tools.experiments.harness import cosine, fit, found, kept, load_weights
-from tools.experiments.number_networks import (
+from upright.detector.spatial_transformer import SpatialTransformer
+from upright.output import whole_file
+from upright.tools.experiments.harness import cosine, fit, found, kept, load_weights
+from upright.tools.experiments.number_networks import (
     build,
     build_optimizer,
     localisation_rate,

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detector.backbone import fold_batch_norm
-from detector.spatial_transformer import Attention, ParallelSpatialTransformers, ThetaRegression
+from upright.detector.backbone import fold_batch_norm
+from upright.detector.spatial_transformer import Attention, ParallelSpatialTransformers, ThetaRegression
 
 SCALE = 0.5  # of every window, fixed
 # Where the windows start: two tile the upright middle of the picture, four the whole of it. x and y, normalised.

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor
 
-from datasets.output import whole_file
+from upright.output import whole_file
 
 COLOURS = ("#ff3b30", "#34c8ff", "#ffd60a", "#5cff5c")
 

@@ -27,12 +27,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from datasets.errors import InputError
-from detector.weights import load_backbone
-from tools.command import run
-from tools.experiments import part_pictures, posed_pedestrians
-from tools.experiments.birds import PARTS, Birds, read_birds
-from tools.experiments.harness import (
+from upright.detector.weights import load_backbone
+from upright.errors import InputError
+from upright.tools.command import run
+from upright.tools.experiments import part_pictures, posed_pedestrians
+from upright.tools.experiments.birds import PARTS, Birds, read_birds
+from upright.tools.experiments.harness import (
     add_arguments,
     command,
     cosine,
@@ -46,8 +46,8 @@ from tools.experiments.harness import (
     spread,
     write_figures,
 )
-from tools.experiments.part_networks import SCALE, TILES, PartNetwork
-from tools.report import table, write_block
+from upright.tools.experiments.part_networks import SCALE, TILES, PartNetwork
+from upright.tools.report import table, write_block
 
 # Transformers, and whether they move.
 NETWORKS = {"CNN": (0, False), "2 fixed": (2, False), "2 x ST": (2, True), "4 fixed": (4, False), "4 x ST": (4, True)}

@@ -1,8 +1,8 @@
 """Posed pedestrians whose class is what they wear and carry, written as CUB-200-2011 is distributed.
 
 They stand in where the birds cannot be had: one person somewhere in a square picture, by the renderer of
-`datasets.synthetic`. The class is the combination of headgear, colour of the upper clothes, colour of the lower clothes
-and what hangs from the right hand, 24 in all: no single part of the body tells it.
+`upright.datasets.synthetic`. The class is the combination of headgear, colour of the upper clothes, colour of the
+lower clothes and what hangs from the right hand, 24 in all: no single part of the body tells it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from datasets.errors import InputError
-from datasets.output import whole_file
-from datasets.synthetic import sensor
-from datasets.synthetic.figure import Figure, body_height, build_skeleton, draw_figure_at_random
-from datasets.synthetic.palette import pick
-from datasets.synthetic.population import Placed
-from datasets.synthetic.scene import compose, generator
-from datasets.synthetic.scenery import paint_scenery
-from datasets.synthetic.view import View, draw_view
-from tools.experiments.birds import FOLDER, Birds, write_tables
+from upright.datasets.synthetic import sensor
+from upright.datasets.synthetic.figure import Figure, body_height, build_skeleton, draw_figure_at_random
+from upright.datasets.synthetic.palette import pick
+from upright.datasets.synthetic.population import Placed
+from upright.datasets.synthetic.scene import compose, generator
+from upright.datasets.synthetic.scenery import paint_scenery
+from upright.datasets.synthetic.view import View, draw_view
+from upright.errors import InputError
+from upright.output import whole_file
+from upright.tools.experiments.birds import FOLDER, Birds, write_tables
 
 SIDE = 256  # pixels of a picture
 

@@ -20,14 +20,14 @@ from torch import Tensor
 from torchvision.ops import box_iou
 from tqdm import tqdm
 
-from datasets.batches import to_tensors
-from datasets.errors import InputError
-from datasets.registry import open_dataset
-from detector.model import Detector
-from detector.spatial_transformer import Transformation
-from detector.weights import load_detector
-from tools.command import run
-from tools.report import table, write_block
+from upright.datasets.batches import to_tensors
+from upright.datasets.registry import open_dataset
+from upright.detector.model import Detector
+from upright.detector.spatial_transformer import Transformation
+from upright.detector.weights import load_detector
+from upright.errors import InputError
+from upright.tools.command import run
+from upright.tools.report import table, write_block
 
 THRESHOLD = 0.5  # of score, and of overlap
 

@@ -28,12 +28,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from datasets.errors import InputError
-from tools.command import run
-from tools.experiments import digits
-from tools.experiments.composed_numbers import compose_split
-from tools.experiments.digit_networks import parameters
-from tools.experiments.harness import (
+from upright.errors import InputError
+from upright.tools.command import run
+from upright.tools.experiments import digits
+from upright.tools.experiments.composed_numbers import compose_split
+from upright.tools.experiments.digit_networks import parameters
+from upright.tools.experiments.harness import (
     add_arguments,
     add_shared_arguments,
     command,
@@ -48,11 +48,11 @@ from tools.experiments.harness import (
     spread,
     write_figures,
 )
-from tools.experiments.house_numbers import ANNOTATIONS, LONGEST, NONE, read_splits
-from tools.experiments.number_networks import NETWORKS, build, build_optimizer, placed, scores_of, sequence_loss
-from tools.experiments.number_pictures import OUTLINES, crops_and_reads
-from tools.experiments.number_trainings import Crops, Schedule, Training
-from tools.report import table, write_block
+from upright.tools.experiments.house_numbers import ANNOTATIONS, LONGEST, NONE, read_splits
+from upright.tools.experiments.number_networks import NETWORKS, build, build_optimizer, placed, scores_of, sequence_loss
+from upright.tools.experiments.number_pictures import OUTLINES, crops_and_reads
+from upright.tools.experiments.number_trainings import Crops, Schedule, Training
+from upright.tools.report import table, write_block
 
 # Sequence error in percent by the side of the crops in pixels (table 2).
 PAPER = {

@@ -17,9 +17,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from datasets.errors import InputError
-from tools.command import run
-from tools.report import number, percent, table, write_block
+from upright.errors import InputError
+from upright.tools.command import run
+from upright.tools.report import number, percent, table, write_block
 
 SUBSETS = ("Reasonable", "All")
 NOT_EVALUATIONS = ("settings.json",)
@@ -38,7 +38,7 @@ def main() -> None:
 
 def report(runs: list[Path]) -> list[str]:
     """The commands, then a row for each data set and run, then those by pose and lean, then theta."""
-    from detector.weights import read_metadata
+    from upright.detector.weights import read_metadata
 
     lines, rows, groups, thetas = [], [], {}, []
     for directory in runs:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 
-from datasets.errors import InputError
-from tools.command import run
+from upright.errors import InputError
+from upright.tools.command import run
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,9 +28,9 @@ def main() -> None:
     if arguments.train < 2 or arguments.test < 1:
         raise InputError("at least 2 pictures to train on and 1 to evaluate on are needed")
     # Imported late, so that `--help` and bad arguments are answered at once.
-    from datasets.caltech.writer import write_caltech
-    from datasets.citypersons import write_citypersons
-    from datasets.synthetic import SyntheticPedestrians
+    from upright.datasets.caltech.writer import write_caltech
+    from upright.datasets.citypersons import write_citypersons
+    from upright.datasets.synthetic import SyntheticPedestrians
 
     train = SyntheticPedestrians("train", length=arguments.train, seed=arguments.seed)
     test = SyntheticPedestrians("test", length=arguments.test, seed=arguments.seed)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from datasets.caltech.bbgt import find_frames, read_bbgt, visible_fraction, write_bbgt
-from datasets.errors import InputError
+from upright.datasets.caltech.bbgt import find_frames, read_bbgt, visible_fraction, write_bbgt
+from upright.errors import InputError
 
 ROWS = """% bbGt version=3
 person 172 184 10 26 0 0 0 0 0 0 0

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.caltech import CaltechPedestrians
-from datasets.caltech.annotations import find_videos, original_columns
-from datasets.caltech.bbgt import FrameAnnotation, write_bbgt
-from datasets.caltech.seq import SeqReader, SeqWriter
-from datasets.caltech.vbb import VideoAnnotation, write_vbb
-from datasets.errors import InputError
+from upright.datasets.caltech import CaltechPedestrians
+from upright.datasets.caltech.annotations import find_videos, original_columns
+from upright.datasets.caltech.bbgt import FrameAnnotation, write_bbgt
+from upright.datasets.caltech.seq import SeqReader, SeqWriter
+from upright.datasets.caltech.vbb import VideoAnnotation, write_vbb
+from upright.errors import InputError
 
 ARCHIVE = Path(__file__).parents[3] / "../shared/data/caltech/annotations.tar.gz"
 needs_archive = pytest.mark.skipif(not ARCHIVE.exists(), reason=f"{ARCHIVE} is missing")
@@ -172,7 +172,7 @@ def test_missing_test_sets_are_told_and_asked_for_ones_must_be_there(root, capsy
 def test_parsed_annotations_are_kept_until_a_file_changes(root, monkeypatch):
     first = CaltechPedestrians(root, "test", every=10).annotations
     with monkeypatch.context() as patch:
-        patch.setattr("datasets.caltech.dataset.original_columns", lambda *_: pytest.fail("parsed again"))
+        patch.setattr("upright.datasets.caltech.dataset.original_columns", lambda *_: pytest.fail("parsed again"))
         again = CaltechPedestrians(root, "test", every=10).annotations
     for name in ("boxes", "visible", "visible_ratio", "ignore", "image_index"):
         assert np.array_equal(getattr(first, name), getattr(again, name)), name

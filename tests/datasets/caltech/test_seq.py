@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.caltech.seq import HEADER_SIZE, SeqReader, SeqWriter, index_frames
-from datasets.errors import InputError
+from upright.datasets.caltech.seq import HEADER_SIZE, SeqReader, SeqWriter, index_frames
+from upright.errors import InputError
 
 
 def pictures(count, height=24, width=32):
@@ -172,7 +172,7 @@ def test_index_is_read_from_the_cache_and_made_anew_where_stale(tmp_path, monkey
     path, kept = write(tmp_path / "set00" / "V000.seq", pictures(3)), tmp_path / "kept"
     SeqReader(path, kept)
     with monkeypatch.context() as patch:
-        patch.setattr("datasets.caltech.seq.index_frames", lambda *_: pytest.fail("read the file again"))
+        patch.setattr("upright.datasets.caltech.seq.index_frames", lambda *_: pytest.fail("read the file again"))
         assert len(SeqReader(path, kept)) == 3
     before = path.stat()
     path.write_bytes(path.read_bytes()[:-100] + bytes(100))  # as long, but the last frame is gone

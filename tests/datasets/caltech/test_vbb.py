@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
 
-from datasets.caltech.vbb import VideoAnnotation, read_vbb, write_vbb
-from datasets.errors import InputError
+from upright.datasets.caltech.vbb import VideoAnnotation, read_vbb, write_vbb
+from upright.errors import InputError
 
 COLUMNS = ("frame", "object_id", "label", "pos", "posv", "occluded")
 ARCHIVE = Path(__file__).parents[3] / "../shared/data/caltech/annotations.tar.gz"
@@ -135,7 +135,7 @@ def test_cutting_frames_out_of_the_bytes_changes_nothing(tmp_path_factory, lists
     assert annotation.frames == len(lists)
     assert_same(annotation, plain_read(path, every))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("datasets.caltech.vbb._keep_every", lambda *_: None)
+        patch.setattr("upright.datasets.caltech.vbb._keep_every", lambda *_: None)
         assert_same(read_vbb(path, every), plain_read(path, every))
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from datasets.caltech import CaltechPedestrians
-from datasets.caltech.seq import SeqReader
-from datasets.caltech.writer import write_caltech
-from datasets.errors import InputError
-from datasets.synthetic import SyntheticPedestrians
+from upright.datasets.caltech import CaltechPedestrians
+from upright.datasets.caltech.seq import SeqReader
+from upright.datasets.caltech.writer import write_caltech
+from upright.datasets.synthetic import SyntheticPedestrians
+from upright.errors import InputError
 
 
 @pytest.fixture(scope="module")

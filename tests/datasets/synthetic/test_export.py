@@ -7,7 +7,7 @@ import json
 import cv2
 import pytest
 
-from datasets.synthetic import SyntheticPedestrians, export, write_citypersons_json
+from upright.datasets.synthetic import SyntheticPedestrians, export, write_citypersons_json
 
 SIZE = (320, 240)
 

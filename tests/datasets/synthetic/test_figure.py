@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from datasets.synthetic.canvas import Light
-from datasets.synthetic.figure import body_height, build_skeleton, draw_figure_at_random, render_figure
-from datasets.synthetic.furniture import KINDS, VARIANTS, Prop, render_prop
-from datasets.synthetic.poses import POSES, Posture, joints, project, proportions
+from upright.datasets.synthetic.canvas import Light
+from upright.datasets.synthetic.figure import body_height, build_skeleton, draw_figure_at_random, render_figure
+from upright.datasets.synthetic.furniture import KINDS, VARIANTS, Prop, render_prop
+from upright.datasets.synthetic.poses import POSES, Posture, joints, project, proportions
 
 LIGHT = Light((-0.5, 0.5, 0.7), 0.4, 0.6, (0.5, 0.1))
 
@@ -81,7 +81,7 @@ def test_facing_right_bends_the_trunk_to_the_right():
 
 
 def test_limbs_keep_their_length_in_every_pose():
-    from datasets.synthetic.poses import INDEX, draw_posture
+    from upright.datasets.synthetic.poses import INDEX, draw_posture
 
     rng = np.random.default_rng(0)
     for pose in POSES:

@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from datasets.synthetic.figure import Figure, draw_figure_at_random, render_figure
-from datasets.synthetic.furniture import Prop, render_prop
-from datasets.synthetic.population import Placed
-from datasets.synthetic.poses import POSES
-from datasets.synthetic.scene import (
+from upright.datasets.synthetic.figure import Figure, draw_figure_at_random, render_figure
+from upright.datasets.synthetic.furniture import Prop, render_prop
+from upright.datasets.synthetic.population import Placed
+from upright.datasets.synthetic.poses import POSES
+from upright.datasets.synthetic.scene import (
     LEAST_PIXELS,
     LEAST_SEEN,
     box_columns,
@@ -24,7 +24,7 @@ from datasets.synthetic.scene import (
     measure_scene,
     render_scene,
 )
-from datasets.synthetic.view import draw_view
+from upright.datasets.synthetic.view import draw_view
 
 SIZE = (320, 240)
 
@@ -47,7 +47,7 @@ def test_a_picture_does_not_depend_on_what_was_rendered_before():
 def test_another_process_renders_the_same_picture():
     code = (
         "import hashlib, numpy as np\n"
-        "from datasets.synthetic import render_scene\n"
+        "from upright.datasets.synthetic import render_scene\n"
         "s = render_scene(3, 5, (320, 240))\n"
         "parts = [s.image, s.boxes, s.visible, s.ignore, s.visible_ratio]\n"
         "parts += [s.attributes[name] for name in sorted(s.attributes)]\n"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from datasets.errors import InputError
-from datasets.synthetic import SyntheticPedestrians, contact_sheet
-from datasets.synthetic.splits import LENGTHS
+from upright.datasets.synthetic import SyntheticPedestrians, contact_sheet
+from upright.datasets.synthetic.splits import LENGTHS
+from upright.errors import InputError
 
 SIZE = (320, 240)
 
@@ -27,7 +27,7 @@ def test_default_lengths():
 def test_sizes_are_known_without_rendering(monkeypatch):
     dataset = SyntheticPedestrians("val", 3, SIZE)
     for name in ("render_scene", "measure_scene"):
-        monkeypatch.setattr(f"datasets.synthetic.splits.{name}", None)
+        monkeypatch.setattr(f"upright.datasets.synthetic.splits.{name}", None)
     assert dataset.sizes.tolist() == [list(SIZE)] * 3
     assert dataset.sizes.dtype == np.int64
 

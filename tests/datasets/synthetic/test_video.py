@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.errors import InputError
-from datasets.synthetic import render_video, video
+from upright.datasets.synthetic import render_video, video
+from upright.errors import InputError
 
 SIZE = (320, 240)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from datasets.sample import Annotations
-from detector.evaluation import Detections
-from detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
+from upright.datasets.sample import Annotations
+from upright.detector.evaluation import Detections
+from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
 
 PERSON = (100.0, 100.0, 41.0, 100.0)
 OTHER = (300.0, 100.0, 41.0, 100.0)

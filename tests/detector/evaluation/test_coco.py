@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from datasets.sample import Annotations
-from detector.evaluation import Detections
-from detector.evaluation.coco import coco_ap
+from upright.datasets.sample import Annotations
+from upright.detector.evaluation import Detections
+from upright.detector.evaluation.coco import coco_ap
 
 PEOPLE = np.array([(10.0, 10.0, 40.0, 100.0), (200.0, 10.0, 40.0, 100.0)])
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from datasets.errors import InputError
-from datasets.sample import Annotations
-from detector.evaluation import Detections, read_detections, write_detections
-from detector.evaluation.caltech_results import caltech_frames, write_caltech_detections
+from upright.datasets.sample import Annotations
+from upright.detector.evaluation import Detections, read_detections, write_detections
+from upright.detector.evaluation.caltech_results import caltech_frames, write_caltech_detections
+from upright.errors import InputError
 
 
 def pictures(ids, names=None):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from detector.evaluation import matching
-from detector.evaluation.matching import DROPPED, FALSE_POSITIVE, match, overlapping_pairs
+from upright.detector.evaluation import matching
+from upright.detector.evaluation.matching import DROPPED, FALSE_POSITIVE, match, overlapping_pairs
 
 SQUARE = (0, 0, 10, 10)
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.coco import read_annotations
-from datasets.errors import InputError
-from datasets.registry import open_dataset
-from datasets.sample import Annotations
-from detector.evaluation import Detections, evaluate
-from detector.evaluation.miss_rate import log_average
-from detector.evaluation.protocols import with_aspect
+from upright.datasets.coco import read_annotations
+from upright.datasets.registry import open_dataset
+from upright.datasets.sample import Annotations
+from upright.detector.evaluation import Detections, evaluate
+from upright.detector.evaluation.miss_rate import log_average
+from upright.detector.evaluation.protocols import with_aspect
+from upright.errors import InputError
 
 DATA = Path(__file__).parents[3] / "../shared/data"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="../shared/data is not here")

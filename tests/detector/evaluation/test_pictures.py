@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.errors import InputError
-from datasets.sample import Annotations
-from detector.evaluation import Detections, evaluate
-from detector.evaluation.plots import _steps, plot_curves
-from detector.evaluation.worst import draw_worst, worst_mistakes
+from upright.datasets.sample import Annotations
+from upright.detector.evaluation import Detections, evaluate
+from upright.detector.evaluation.plots import _steps, plot_curves
+from upright.detector.evaluation.worst import draw_worst, worst_mistakes
+from upright.errors import InputError
 
 BOXES = np.array([(10.0, 10.0, 41.0, 100.0), (100.0, 10.0, 60.0, 140.0), (200.0, 10.0, 41.0, 90.0)])
 TRUTHS = Annotations(

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from detector.spatial_transformer import (
+from upright.detector.spatial_transformer import (
     PRIORS,
     Affine,
     Attention,

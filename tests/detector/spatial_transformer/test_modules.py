@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-import detector.spatial_transformer as room
-from detector.spatial_transformer import (
+import upright.detector.spatial_transformer as room
+from upright.detector.spatial_transformer import (
     PRIORS,
     Affine,
     Attention,
@@ -195,15 +195,15 @@ def test_the_room_imports_torch_and_nothing_else():
     program = (
         "import sys, torch\n"
         "before = set(sys.modules)\n"
-        "import detector.spatial_transformer\n"
+        "import upright.detector.spatial_transformer\n"
         "print(*sorted(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     foreign = [
         name
         for name in done.stdout.split()
-        if name != "detector"
-        and not name.startswith("detector.spatial_transformer")
+        if name not in {"upright", "upright.detector"}
+        and not name.startswith("upright.detector.spatial_transformer")
         and name.split(".")[0] not in {"torch", *sys.stdlib_module_names}
     ]
     assert foreign == []

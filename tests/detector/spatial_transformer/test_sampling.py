@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from detector.spatial_transformer import (
+from upright.detector.spatial_transformer import (
     Affine,
     Attention,
     Projective,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import RBFInterpolator
 from torch.nn import functional
 
-from detector.spatial_transformer import (
+from upright.detector.spatial_transformer import (
     PRIORS,
     Affine,
     Attention,

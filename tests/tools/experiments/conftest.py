@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tools.experiments.digits import Digits
+from upright.tools.experiments.digits import Digits
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.errors import InputError
-from tools.experiments.birds import MARGIN, PARTS, read_birds, write_tables
+from upright.errors import InputError
+from upright.tools.experiments.birds import MARGIN, PARTS, read_birds, write_tables
 
 TABLES = {
     "images.txt": "1 001.Black_footed_Albatross/a 46.jpg\n2 002.Laysan_Albatross/b.jpg\n",

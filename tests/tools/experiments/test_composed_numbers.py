@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.errors import InputError
-from tools.experiments.composed_numbers import (
+from upright.errors import InputError
+from upright.tools.experiments.composed_numbers import (
     FONTS,
     annotated,
     compose,
@@ -20,8 +20,8 @@ from tools.experiments.composed_numbers import (
     paint,
     printed,
 )
-from tools.experiments.digits import Digits
-from tools.experiments.house_numbers import read_annotations
+from upright.tools.experiments.digits import Digits
+from upright.tools.experiments.house_numbers import read_annotations
 
 
 @pytest.fixture

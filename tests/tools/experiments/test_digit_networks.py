@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tools.experiments import distorted_mnist, mnist_addition
-from tools.experiments.digit_networks import build, parameters
-from tools.experiments.digits import ADDITION, DISTORTIONS, Task
+from upright.tools.experiments import distorted_mnist, mnist_addition
+from upright.tools.experiments.digit_networks import build, parameters
+from upright.tools.experiments.digits import ADDITION, DISTORTIONS, Task
 
 CASES = [(task, name) for task in DISTORTIONS.values() for name in distorted_mnist.PAPER]
 CASES += [(ADDITION, name) for name in mnist_addition.PAPER]

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from tools.experiments.digit_networks import Network
-from tools.experiments.digit_trainings import Training, error
-from tools.experiments.digits import DISTORTIONS, Digits
+from upright.tools.experiments.digit_networks import Network
+from upright.tools.experiments.digit_trainings import Training, error
+from upright.tools.experiments.digits import DISTORTIONS, Digits
 
 
 def test_error_counts_wrong_pictures_in_percent() -> None:

@@ -14,8 +14,8 @@ from scipy.interpolate import RBFInterpolator
 from scipy.ndimage import map_coordinates
 from torch import Tensor
 
-from datasets.errors import InputError
-from tools.experiments.digits import (
+from upright.errors import InputError
+from upright.tools.experiments.digits import (
     ADDITION,
     DISTORTIONS,
     Digits,

@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from datasets.errors import InputError
-from detector.spatial_transformer import Affine
-from tools.experiments import distorted_mnist, mnist_addition
-from tools.experiments.digit_networks import Network
+from upright.detector.spatial_transformer import Affine
+from upright.errors import InputError
+from upright.tools.experiments import distorted_mnist, mnist_addition
+from upright.tools.experiments.digit_networks import Network
 
 Write = Callable[[Path, bool], None]
 

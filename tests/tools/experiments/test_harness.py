@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from datasets.errors import InputError
-from tools.experiments import harness
-from tools.experiments.harness import (
+from upright.errors import InputError
+from upright.tools.experiments import harness
+from upright.tools.experiments.harness import (
     add_arguments,
     clock,
     command,

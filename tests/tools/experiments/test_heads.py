@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from detector.model import build_detector
-from detector.settings import PRESETS
-from detector.weights import save_weights
-from tools.experiments.heads import VARIANTS
+from upright.detector.model import build_detector
+from upright.detector.settings import PRESETS
+from upright.detector.weights import save_weights
+from upright.tools.experiments.heads import VARIANTS
 
 ROOT = Path(__file__).parents[3]
 

@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 from scipy.io.matlab import matfile_version
 
-from datasets.errors import InputError
-from tools.experiments.house_numbers import HouseNumber, crop, read_annotations, read_splits, window, write_annotations
+from upright.errors import InputError
+from upright.tools.experiments.house_numbers import (
+    HouseNumber,
+    crop,
+    read_annotations,
+    read_splits,
+    window,
+    write_annotations,
+)
 
 
 def house_number(name: str, digits: tuple[int, ...], seed: int = 0) -> HouseNumber:

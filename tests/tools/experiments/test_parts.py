@@ -13,12 +13,12 @@ from PIL import Image
 from torch import nn
 from torchvision.models import mobilenet_v2
 
-from tools.command import run
-from tools.experiments import parts
-from tools.experiments.part_networks import CHANNELS, TILES, PartNetwork
-from tools.experiments.part_pictures import COLOURS, draw_windows
-from tools.experiments.parts import NETWORKS, Pictures, batch_loss, look
-from tools.experiments.posed_pedestrians import write_pedestrians
+from upright.tools.command import run
+from upright.tools.experiments import parts
+from upright.tools.experiments.part_networks import CHANNELS, TILES, PartNetwork
+from upright.tools.experiments.part_pictures import COLOURS, draw_windows
+from upright.tools.experiments.parts import NETWORKS, Pictures, batch_loss, look
+from upright.tools.experiments.posed_pedestrians import write_pedestrians
 
 SIDE = 64
 

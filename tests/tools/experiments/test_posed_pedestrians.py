@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.errors import InputError
-from datasets.synthetic.scene import compose, generator
-from tools.experiments.birds import Birds, read_birds
-from tools.experiments.posed_pedestrians import (
+from upright.datasets.synthetic.scene import compose, generator
+from upright.errors import InputError
+from upright.tools.experiments.birds import Birds, read_birds
+from upright.tools.experiments.posed_pedestrians import (
     CLASSES,
     SIDE,
     attributes_right,

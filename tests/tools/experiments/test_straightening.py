@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from detector.model import build_detector
-from detector.settings import Settings
-from detector.spatial_transformer import Affine
-from detector.weights import save_weights
-from tools.experiments.straightening import report, turn
+from upright.detector.model import build_detector
+from upright.detector.settings import Settings
+from upright.detector.spatial_transformer import Affine
+from upright.detector.weights import save_weights
+from upright.tools.experiments.straightening import report, turn
 
 ROOT = Path(__file__).parents[3]
 

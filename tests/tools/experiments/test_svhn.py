@@ -13,13 +13,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from datasets.errors import InputError
-from detector.spatial_transformer import SpatialTransformer
-from tools.experiments import svhn
-from tools.experiments.house_numbers import HouseNumber, write_annotations
-from tools.experiments.number_networks import NETWORKS, build, build_optimizer, sequence_loss, sequence_wrong
-from tools.experiments.number_pictures import CELL
-from tools.experiments.number_trainings import Crops, Schedule, Training, error, share_read
+from upright.detector.spatial_transformer import SpatialTransformer
+from upright.errors import InputError
+from upright.tools.experiments import svhn
+from upright.tools.experiments.house_numbers import HouseNumber, write_annotations
+from upright.tools.experiments.number_networks import NETWORKS, build, build_optimizer, sequence_loss, sequence_wrong
+from upright.tools.experiments.number_pictures import CELL
+from upright.tools.experiments.number_trainings import Crops, Schedule, Training, error, share_read
 
 
 def kinds(model: nn.Sequential) -> list[str]:

@@ -8,9 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from detector.model import build_detector
-from detector.settings import Settings
-from detector.weights import save_weights
+from upright.detector.model import build_detector
+from upright.detector.settings import Settings
+from upright.detector.weights import save_weights
 
 ROOT = Path(__file__).parents[3]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets.registry import open_dataset
+from upright.datasets.registry import open_dataset
 
 ROOT = Path(__file__).parents[3]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from datasets.errors import InputError
-from datasets.output import whole_file
+from upright.errors import InputError
+from upright.output import whole_file
 
 
 def test_the_file_appears_at_the_end_with_its_folders(tmp_path):
@@ -55,7 +55,7 @@ def test_a_failed_move_leaves_no_temporary_file(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("no space")
 
-    monkeypatch.setattr("datasets.output.os.replace", fail)
+    monkeypatch.setattr("upright.output.os.replace", fail)
     with pytest.raises(InputError, match="no space"), whole_file(tmp_path / "a.txt") as temporary:
         temporary.write_text("whole")
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from datasets.errors import InputError
+from upright.errors import InputError
 
 
 @contextmanager

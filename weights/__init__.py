@@ -1,0 +1,1 @@
+"""The released weights and their model card (README.md)."""
