@@ -116,8 +116,7 @@ def timed(work: Work, device) -> float:
 def crop_pairs(device, transformers: int, proposals: int = 1000, side: int = 800) -> dict[str, tuple[Work, Work]]:
     import torch
 
-    from upright.detector.pose_pool import build_pool
-    from upright.detector.spatial_transformer import Affine
+    from upright.detector.model import build_pool
 
     names = [*(str(i) for i in range(len(STRIDES) - 1)), "pool"]
     maps = {
@@ -127,7 +126,8 @@ def crop_pairs(device, transformers: int, proposals: int = 1000, side: int = 800
     boxes = [random_boxes(proposals, side).to(device)]
 
     def pool(count: int) -> torch.nn.Module:
-        return build_pool(STRIDES, CHANNELS, 7, Affine(), count, 5, 32).to(device)
+        settings = replace(PRESETS["light"], channels=CHANNELS, transformers=count)
+        return build_pool(settings, STRIDES).to(device)
 
     def inference(crops: torch.nn.Module) -> Work:
         def work() -> None:
