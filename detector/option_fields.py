@@ -6,9 +6,9 @@ tuple of any length of either.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from upright.errors import InputError
 
@@ -49,11 +49,11 @@ class OptionField:
 
 @cache
 def option_fields(options: type) -> tuple[OptionField, ...]:
-    """The fields of a dataclass that have a default, in their order."""
+    """The fields of a dataclass that say what they are, in their order; the others are no options."""
     hints = get_type_hints(options, include_extras=True)
     found = []
     for field in fields(options):
-        if field.default is MISSING:
+        if get_origin(hints[field.name]) is not Annotated:
             continue
         kind, text = get_args(hints[field.name])
         many = get_origin(kind) is tuple
