@@ -9,8 +9,11 @@ import torch
 from torchvision.models.detection.image_list import ImageList
 
 from upright.detector.model import Detector, build_detector
+from upright.detector.option_fields import option_fields
 from upright.detector.regions import inside_ignored
 from upright.detector.settings import Settings
+
+(TRANSFORMATIONS,) = (field.names for field in option_fields(Settings) if field.name == "transformation")
 
 
 def target(boxes: list[list[float]], ignore: list[bool]) -> dict[str, torch.Tensor]:
@@ -123,7 +126,7 @@ def test_proposals_stay_float32_under_autocast(model: Detector) -> None:
     assert {t.dtype for t in (*objectness, *deltas)} == {torch.float32}
 
 
-@pytest.mark.parametrize("transformation", ["attention", "affine", "projective", "thin_plate_spline"])
+@pytest.mark.parametrize("transformation", TRANSFORMATIONS)
 def test_every_transformation_trains_and_detects(transformation: str, tiny: Settings) -> None:
     torch.manual_seed(0)
     model = build_detector(replace(tiny, transformation=transformation))
