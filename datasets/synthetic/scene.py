@@ -13,12 +13,12 @@ import numpy as np
 
 from upright.datasets.sample import Sample
 from upright.datasets.synthetic import sensor
-from upright.datasets.synthetic.canvas import SOLID, Sprite
+from upright.datasets.synthetic.drawing.canvas import SOLID, Sprite
 from upright.datasets.synthetic.figure import Figure, render_figure
-from upright.datasets.synthetic.furniture import render_prop
 from upright.datasets.synthetic.population import Placed, draw_population
-from upright.datasets.synthetic.scenery import paint_scenery
-from upright.datasets.synthetic.view import View, draw_view
+from upright.datasets.synthetic.street.furniture import render_prop
+from upright.datasets.synthetic.street.scenery import paint_scenery
+from upright.datasets.synthetic.street.view import View, draw_view
 
 LEAST_SEEN = 0.2  # share of a person's pixels under which nobody can judge: an ignore region
 LEAST_PIXELS = 12  # with fewer pixels in view a person is not annotated at all

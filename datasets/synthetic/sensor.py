@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from upright.datasets.synthetic import textures
+from upright.datasets.synthetic.drawing import textures
 
 
 @dataclass(frozen=True)

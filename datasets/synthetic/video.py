@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from upright.datasets.synthetic import sensor
 from upright.datasets.synthetic.figure import Figure, body_height, build_skeleton, draw_figure_at_random
+from upright.datasets.synthetic.figure.poses import cycling, running, walking
 from upright.datasets.synthetic.population import MOST, Placed, draw_surroundings
-from upright.datasets.synthetic.poses import cycling, running, walking
 from upright.datasets.synthetic.scene import box_columns, compose, generator
-from upright.datasets.synthetic.scenery import paint_scenery
-from upright.datasets.synthetic.view import View, draw_view
+from upright.datasets.synthetic.street.scenery import paint_scenery
+from upright.datasets.synthetic.street.view import View, draw_view
 from upright.errors import InputError
 from upright.output import whole_file
 

@@ -7,10 +7,11 @@ from functools import cache
 import cv2
 import numpy as np
 
-from upright.datasets.synthetic import facades, textures
-from upright.datasets.synthetic.canvas import Colour
-from upright.datasets.synthetic.palette import pick, shaded
-from upright.datasets.synthetic.view import View
+from upright.datasets.synthetic.drawing import textures
+from upright.datasets.synthetic.drawing.canvas import Colour
+from upright.datasets.synthetic.drawing.palette import pick, shaded
+from upright.datasets.synthetic.street import facades
+from upright.datasets.synthetic.street.view import View
 
 _GROUNDS = ((122, 120, 118), (98, 98, 100), (146, 142, 136), (164, 156, 144), (112, 106, 100), (134, 124, 114))
 _ROADS = ((86, 86, 88), (70, 70, 74), (102, 102, 102), (118, 116, 114))
