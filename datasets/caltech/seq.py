@@ -19,18 +19,20 @@ the index it makes is kept (`cache.py`), and any frame is then one read and one 
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 
 from upright.datasets.caltech import cache
 from upright.errors import InputError
+from upright.output import whole_file
 
 HEADER_SIZE = 1024
 MAGIC = 0xFEED
@@ -222,23 +224,25 @@ def _frame_at(data: mmap.mmap | bytes, place: int) -> tuple[int, int]:
 class SeqWriter:
     """Write a .seq file that this project, and MATLAB's seqIo, can read.
 
-    The file stands under its own name only after a `with` block that ended well; otherwise nothing is left.
+    To be used in a `with` block: the file stands under its own name after a block that ended well, and otherwise
+    nothing is left of it.
 
     Args:
         path: the file to write.
         width, height: of the pictures, in pixels.
         fps: frames a second.
         quality: of the JPEG pictures, 0 to 100.
+
+    Raises:
+        InputError: the file cannot be written.
     """
 
     def __init__(self, path: str | Path, width: int, height: int, fps: float = 30.0, quality: int = 90) -> None:
         self.path = Path(path)
         self.width, self.height, self.fps, self.quality = width, height, fps, quality
         self._frames = 0
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        self._file = self._temporary.open("wb")
-        self._file.write(bytes(HEADER_SIZE))
+        self._block = ExitStack()
+        self._file: BinaryIO
 
     def add(self, image: np.ndarray) -> None:
         """Add a picture, uint8 (H, W, 3), RGB."""
@@ -257,19 +261,26 @@ class SeqWriter:
         self._frames += 1
 
     def __enter__(self) -> SeqWriter:
+        with ExitStack() as block:
+            temporary = block.enter_context(whole_file(self.path))
+            self._file = block.enter_context(temporary.open("wb"))
+            self._file.write(bytes(HEADER_SIZE))
+            block.push(self._finish)
+            self._block = block.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._block.__exit__(kind, error, trace)
+
+    def _finish(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """The header, which knows the number of frames, where the block ended well."""
         if kind is None:
             self._file.seek(0)
             self._file.write(self._header())
-        self._file.close()
-        if kind is None:
-            os.replace(self._temporary, self.path)
-        else:
-            self._temporary.unlink()
 
     def _header(self) -> bytes:
         unpacked = self.width * self.height * 3

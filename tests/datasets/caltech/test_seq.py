@@ -215,3 +215,9 @@ def test_writer_refuses_pictures_of_another_size_or_kind(tmp_path):
             writer.add(np.zeros((32, 24, 3), np.uint8))
         with pytest.raises(InputError, match="no whole JPEG"):
             writer.add_jpeg(b"\x89PNG")
+
+
+def test_a_video_that_cannot_be_written_is_an_input_error(tmp_path):
+    (tmp_path / "set00").write_text("a file where a folder should be")
+    with pytest.raises(InputError, match=r"V000\.seq: cannot be written"), SeqWriter(tmp_path / "set00/V000.seq", 8, 8):
+        pass
