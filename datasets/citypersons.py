@@ -13,14 +13,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy.io import loadmat, savemat
 
 from upright.datasets.coco import corners
+from upright.datasets.entry import DatasetEntry, Flag
+from upright.datasets.matlab import parse_matlab, write_matlab
 from upright.datasets.pictures import read_picture
 from upright.datasets.sample import Annotations, PedestrianDataset, Sample
 from upright.errors import InputError
@@ -150,12 +150,7 @@ def read_mat(path: Path, split: str) -> list[Picture]:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
-    try:
-        content = loadmat(BytesIO(data))
-    # A damaged or foreign file makes scipy fail with whatever its bytes lead to.
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is no MATLAB file that can be read ({reason}): download it again") from None
+    content = parse_matlab(data, path)
     key = f"anno_{split}_aligned"
     if key not in content:
         names = ", ".join(name for name in content if not name.startswith("__")) or "nothing"
@@ -261,8 +256,7 @@ def write_citypersons(dataset: PedestrianDataset, root: str | Path, split: str, 
             "im_name": f"{name}_leftImg8bit.png",
             "bbs": rows.astype(np.int16 if rows.min(initial=0) < 0 else np.uint16),
         }
-    with whole_file(root / f"anno_{split}.mat") as temporary, temporary.open("wb") as file:
-        savemat(file, {f"anno_{split}_aligned": cells}, do_compression=True)
+    write_matlab(root / f"anno_{split}.mat", {f"anno_{split}_aligned": cells}, compressed=True)
 
 
 def _rows_of(annotations: Annotations, picture: int) -> np.ndarray:
@@ -286,3 +280,24 @@ def _whole(boxes: np.ndarray) -> np.ndarray:
 def _object(row: np.ndarray) -> dict[str, object]:
     values = row.tolist()
     return {"instanceId": values[5], "bbox": values[1:5], "bboxVis": values[6:10], "label": NAMES[values[0]]}
+
+
+def open_citypersons(
+    root: Path, split: str, *, annotations: Sequence[str | Path] = (), riders: bool = False
+) -> CityPersons:
+    """As the registry opens it.
+
+    Raises:
+        InputError: as `CityPersons`.
+    """
+    return CityPersons(root, split, annotations=annotations[0] if annotations else None, riders=riders)
+
+
+ENTRY = DatasetEntry(
+    open=open_citypersons,
+    flags=(
+        Flag("annotations", "file", many=True),
+        Flag("riders", "riders count as people", type=bool, use="training"),
+    ),
+    validation=lambda options: {"annotations": options["annotations"]},
+)
