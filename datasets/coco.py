@@ -83,7 +83,7 @@ def _load(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"cannot read the annotations {path} ({error.strerror}): check the path") from None
     except ValueError as error:
-        raise InputError(f"the annotations {path} are no JSON ({error}): fetch or export the file again") from None
+        raise InputError(f"the annotations {path} are not JSON ({error}): fetch or export the file again") from None
     if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("images", "annotations")):
         raise InputError(f"{path} holds no COCO-style annotations: it needs the lists 'images' and 'annotations'")
     for kind, needed in (("images", {"id"}), ("annotations", {"image_id", "bbox"})):

@@ -31,7 +31,7 @@ class Flag:
     use: Literal["always", "training", "validation"] = "always"
 
 
-def without_options(options: Options) -> Options:
+def _no_options(options: Options) -> Options:
     return {}
 
 
@@ -57,7 +57,7 @@ class DatasetEntry:
     seeded: bool = False
     evaluation_split: str = "val"
     protocol: str = "citypersons"
-    validation: Callable[[Options], Options | None] = without_options
+    validation: Callable[[Options], Options | None] = _no_options
 
     def options(self) -> list[str]:
         """The names of the keywords that `open` takes."""

@@ -214,8 +214,8 @@ class CaltechPedestrians:
         return keep_frames(columns, keep)
 
     def _no_annotations(self, expected: str) -> InputError:
-        pictures = any(True for place in ("set[0-9][0-9]/*.seq", "images/*") for _ in self.root.glob(place))
-        state = "has pictures but no annotations" if pictures else "has no annotations of Caltech"
+        has_images = any(True for place in ("set[0-9][0-9]/*.seq", "images/*") for _ in self.root.glob(place))
+        state = "has pictures but no annotations" if has_images else "has no annotations of Caltech"
         return InputError(f"{self.root} {state}: {expected} must be there; download them, or check --root")
 
 

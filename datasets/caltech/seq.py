@@ -85,10 +85,10 @@ class SeqReader:
     def __getitem__(self, index: int) -> np.ndarray:
         """Frame `index` as uint8 (H, W, 3), RGB."""
         data = np.frombuffer(self._bytes(), np.uint8, *self._span(index))
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        if picture is None:
-            raise InputError(f"frame {index} of {self.path} is no readable JPEG: download the file again")
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        if image is None:
+            raise InputError(f"frame {index} of {self.path} is not a readable JPEG: download the file again")
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
     def jpeg(self, index: int) -> bytes:
         """The bytes of frame `index` as they stand in the file: a whole JPEG picture."""
@@ -169,7 +169,7 @@ def read_header(path: Path) -> SeqHeader:
     if len(data) < HEADER_SIZE:
         raise InputError(f"{path} is cut off within its header: download it again")
     if struct.unpack_from("<I", data)[0] != MAGIC or data[4 : 4 + len(NAME)] != NAME:
-        raise InputError(f"{path} is no Norpix .seq video (it does not begin with 'Norpix seq'): download it again")
+        raise InputError(f"{path} is not a Norpix .seq video (it does not begin with 'Norpix seq'): download it again")
     width, height, _, _, _, image_format, frames = struct.unpack_from("<7I", data, 548)
     if image_format not in JPEG_FORMATS:
         raise InputError(
@@ -254,7 +254,7 @@ class SeqWriter:
     def add_jpeg(self, data: bytes) -> None:
         """Add a picture that is a JPEG file already, without coding it again."""
         if not (data.startswith(START) and data.endswith(END)):
-            raise InputError(f"picture {self._frames} given to {self.path} is no whole JPEG file")
+            raise InputError(f"picture {self._frames} given to {self.path} is not a whole JPEG file")
         seconds, thousandths = divmod(round(self._frames / self.fps * 1000), 1000)
         self._file.write((len(data) + 4).to_bytes(4, "little") + data)
         self._file.write(TIMESTAMP.pack(seconds, thousandths) + bytes(TRAILERS[-1] - TIMESTAMP.size))

@@ -30,7 +30,7 @@ class SyntheticPedestrians:
         seed: another seed gives another series, in every split.
 
     Raises:
-        InputError: unknown split, a length or a size that makes no picture.
+        InputError: unknown split, a length below 1, too small a size, or a negative seed.
     """
 
     def __init__(

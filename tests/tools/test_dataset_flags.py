@@ -9,6 +9,7 @@ import pytest
 from upright.datasets import registry
 from upright.datasets.coco import ENTRY as COCO
 from upright.datasets.entry import DatasetEntry, Flag
+from upright.detector.evaluation.protocols import PROTOCOLS
 from upright.tools.dataset_flags import add_dataset_flags, dataset_options, recorded_options, validation_options
 
 
@@ -60,6 +61,11 @@ def test_the_settings_of_a_run_keep_their_names() -> None:
         "every": None,
         "riders": True,
     }
+
+
+@pytest.mark.parametrize("name", registry.DATASETS)
+def test_every_data_set_is_evaluated_by_a_protocol_that_there_is(name: str) -> None:
+    assert registry.dataset_entry(name).protocol in PROTOCOLS
 
 
 def test_a_shared_flag_says_what_it_is_to_each_data_set(capsys: pytest.CaptureFixture[str]) -> None:

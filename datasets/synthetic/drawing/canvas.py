@@ -103,7 +103,7 @@ class Canvas:
         shape = (self.height * self.factor, self.width * self.factor)
         self.person = person
         self.alpha = np.zeros(shape, np.uint8)
-        # Until something that is no body part is drawn, all that is covered is body.
+        # Until something other than a body part is drawn, all that is covered is body.
         self.full: np.ndarray | None = None
         self.seen: np.ndarray | None = None
         if coloured:

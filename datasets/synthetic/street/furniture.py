@@ -1,4 +1,4 @@
-"""Things that stand in streets and are no people: cars, trees, lamps, bins, coats on racks.
+"""Things that stand in streets and are not people: cars, trees, lamps, bins, coats on racks.
 
 Each kind has some variants, drawn once a process from fixed seeds and then scaled, mirrored and placed.
 """
