@@ -1,6 +1,6 @@
 """The proposal network and the region heads: torchvision's, with ignore regions left out of every loss.
 
-An anchor or proposal that is no positive and lies mostly inside an ignore region (intersection over its own area
+An anchor or proposal that is not a positive and lies mostly inside an ignore region (intersection over its own area
 at least 0.5) is neither positive nor negative: nobody can say what it shows.
 """
 

@@ -121,13 +121,10 @@ def train(
 
     Args:
         model: in training mode, on `pace.device`.
-        pictures: to learn from.
-        options: what decides the weights.
-        pace: what does not.
+        pictures, options, pace: what it learns from, and how.
         directory: where the run is kept; None in all processes but the first.
         processes: of `torchrun`.
-        validate: figures of the model, "score" among them: the larger, the better; None is no score. Called in the
-            first process.
+        validate: called in the first process; "score" is the larger, the better, or None where there is none.
 
     Raises:
         InputError: a picture cannot be read, or a loss or theta is not finite.
@@ -154,11 +151,9 @@ def train(
             bar.update()
             bar.set_postfix({name.removeprefix("loss_"): f"{v:.3f}" for name, v in losses.items()}, refresh=False)
             if logging:
-                rate = options.learning_rate * schedule(state.step - 1, options)
+                entry = {"losses": losses, "learning_rate": options.learning_rate * schedule(state.step - 1, options)}
                 seconds, logged_at = (time.monotonic() - logged_at) / pace.log_every, time.monotonic()
-                entry = {"losses": losses, "learning_rate": rate, **theta_entry(theta), "seconds_a_step": seconds}
-                if directory is not None:
-                    directory.log(state.step, entry)
+                log(directory, state.step, {**entry, **theta_entry(theta), "seconds_a_step": seconds})
             ended = state.step == options.steps
             validating = validate is not None and due(state.step, pace.validate_every, options.steps)
             stopped = processes.any(stop.asked)
@@ -172,6 +167,12 @@ def train(
                 run_validation(validate, state, directory, processes)
             if ended:
                 break
+
+
+def log(directory: RunDirectory | None, step: int, entry: dict[str, Any]) -> None:
+    """An entry of the log, in the process that keeps the run."""
+    if directory is not None:
+        directory.log(step, entry)
 
 
 def due(step: int, every: int, last: int) -> bool:

@@ -183,7 +183,7 @@ def peak_memory(what: str, device: str, transformers: int, proposals: int, side:
         before = torch.cuda.memory_allocated()
         work()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    # What torch sets up at its first call, its threads above all, is no part of the work on large maps.
+    # What torch sets up at its first call, its threads above all, is not part of the work on large maps.
     crop_pairs(torch.device(device), transformers, 10, 128)[what][0 if ours else 1]()
     Path("/proc/self/clear_refs").write_text("5")  # the peak is from here on (Linux)
     before = resident("VmRSS")
