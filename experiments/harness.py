@@ -1,16 +1,15 @@
-"""What the experiments share: trainings that go on after a kill, results that are kept, times, figures in documents."""
+"""What the experiments share: their flags, results that are kept, times, cells of tables, figures."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-import pickle
 import shlex
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,6 @@ from upright.detector.inference import choose_device
 from upright.errors import InputError
 from upright.output import whole_file
 from upright.tools.report import around_block
-
-CHECKPOINT_SECONDS = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, steps: int | dict[str, int], output: str) -> None:
@@ -70,7 +67,7 @@ def parsed(parser: argparse.ArgumentParser, block: str, quick: dict[str, float])
         quick: the most that --quick does, by the name of the argument. It also keeps its results apart.
 
     Raises:
-        InputError: no such device, no such block in the document, or the figures are no JSON object.
+        InputError: no such device, no such block in the document, or the figures are not a JSON object.
     """
     arguments = parser.parse_args()
     choose_device(arguments.device)
@@ -86,115 +83,20 @@ def parsed(parser: argparse.ArgumentParser, block: str, quick: dict[str, float])
     return arguments
 
 
-def command() -> str:
-    """This command, for a document: as it was given, but that it also trains."""
-    return f"`python {shlex.join(flag for flag in sys.argv if flag != '--collect')}`"
-
-
-def cosine(step: int, steps: int, warmup: int = 0) -> float:
-    """Share of the learning rate at a step: linear warm-up, then half a cosine down to 0."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup))) / 2
-
-
-def fit(
-    model: nn.Module,
-    loss: Callable[[int], Tensor],
-    optimizer: torch.optim.Optimizer,
-    steps: int,
-    *,
-    rate: Callable[[int], float],
-    checkpoint: Path,
-    conditions: dict[str, Any],
-    words: str,
-) -> dict[str, float]:
-    """Train a model to its last step, from its checkpoint where there is one.
+def command(*places: str) -> str:
+    """The command of this training for a document: as it was given, without --collect.
 
     Args:
-        model: in training mode afterwards.
-        loss: of a step, a scalar. What it draws must follow from the step alone, so that a resumed training goes on
-            as if nothing had happened.
-        optimizer: of the model; each group's learning rate is multiplied by `rate`.
-        steps: in all.
-        rate: share of the learning rate at a step.
-        checkpoint: written every minute and at the end: what follows may be stopped too. `kept` removes it.
-        conditions: of the training; a checkpoint of others is left alone until it is written over.
-        words: beside the progress bar.
-
-    Returns:
-        "seconds" by the clock and "processor_seconds" as `clock` has them, those before a kill included.
-
-    Raises:
-        InputError: a loss is not finite, or the checkpoint cannot be read or written.
+        places: flags that say where somebody's copy of the data lies; they are left out with their values.
     """
-    rates = [group["lr"] for group in optimizer.param_groups]
-    device = next(model.parameters()).device
-    first, spent = 0, {"seconds": 0.0, "processor_seconds": 0.0}
-    state = read_tensors(checkpoint, device) if checkpoint.exists() else {}
-    if state.get("conditions") == conditions:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, spent = state["step"], state["spent"]
-    model.train()
-    start, processor = time.monotonic(), clock(device)
-    saved = start
-
-    def times() -> dict[str, float]:
-        now = {"seconds": time.monotonic() - start, "processor_seconds": clock(device) - processor}
-        return {name: spent[name] + value for name, value in now.items()}
-
-    def save(done: int) -> None:
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": done}
-        with whole_file(checkpoint) as temporary:
-            torch.save(state | {"conditions": conditions, "spent": times()}, temporary)
-
-    bar = tqdm(range(first, steps), desc=words, initial=first, total=steps, leave=False, mininterval=1)
-    for step in bar:
-        for group, learning_rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = learning_rate * rate(step)
-        value = loss(step)
-        if step % 50 == 0 or step == steps - 1:
-            if not math.isfinite(shown := value.item()):
-                raise InputError(f"{words}: the loss is {shown} at step {step}: lower the learning rate")
-            bar.set_postfix(loss=f"{shown:.3f}", refresh=False)
-        optimizer.zero_grad(set_to_none=True)
-        value.backward()
-        optimizer.step()
-        if time.monotonic() - saved > CHECKPOINT_SECONDS:
-            saved = time.monotonic()
-            save(step + 1)
-    if first < steps:
-        save(steps)
-    return times()
-
-
-def read_tensors(file: Path, device: str | torch.device) -> dict[str, Any]:
-    """What `torch.save` wrote.
-
-    Raises:
-        InputError: it is damaged.
-    """
-    try:
-        return torch.load(file, weights_only=True, map_location=device)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(f"{file} is damaged ({type(error).__name__}): delete it") from None
-
-
-def load_weights(network: nn.Module, file: Path, device: str | torch.device) -> nn.Module:
-    """A network with the weights that were kept beside its result, for inference.
-
-    Raises:
-        InputError: they are missing, damaged or another network's.
-    """
-    again = "delete the .json beside it, so that the network is trained again"
-    if not file.exists():
-        raise InputError(f"{file} is missing: {again}")
-    try:
-        network.load_state_dict(read_tensors(file, device))
-    except RuntimeError:
-        raise InputError(f"{file} holds another network: {again}") from None
-    return network.eval()
+    shown: list[str] = []
+    flags = iter(sys.argv)
+    for flag in flags:
+        if flag in places:
+            next(flags, None)
+        elif flag != "--collect" and flag.partition("=")[0] not in places:
+            shown.append(flag)
+    return f"`python {shlex.join(shown)}`"
 
 
 def kept(file: Path, conditions: dict[str, Any], work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -248,6 +150,44 @@ def in_turn(work: dict[str, Callable[[], object]], rounds: int, device: str | to
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
+def step_and_inference(
+    networks: dict[str, nn.Module],
+    optimizers: dict[str, torch.optim.Optimizer],
+    loss: Callable[[nn.Module], Tensor],
+    infer: Callable[[nn.Module], object],
+    rounds: int,
+    device: str | torch.device,
+) -> dict[str, dict[str, float]]:
+    """Median seconds of a training step and of an inference, as `in_turn` measures them.
+
+    Args:
+        networks: by name; they learn a little by it.
+        optimizers: by the same names.
+        loss: of a network in training mode, a scalar.
+        infer: what is timed as inference, of a network in evaluation mode.
+        rounds: that count.
+        device: of the networks.
+
+    Returns:
+        "step" and "inference": seconds by the name of the network.
+    """
+
+    def step(name: str) -> None:
+        value = loss(networks[name].train())
+        optimizers[name].zero_grad(set_to_none=True)
+        value.backward()
+        optimizers[name].step()
+
+    @torch.inference_mode()
+    def inference(name: str) -> None:
+        infer(networks[name].eval())
+
+    return {
+        what: in_turn({name: partial(work, name) for name in networks}, rounds, device)
+        for what, work in (("step", step), ("inference", inference))
+    }
+
+
 def clock(device: torch.device) -> float:
     """Seconds: of the processor for a CPU, by the clock for a GPU whose queue is empty."""
     if device.type == "cpu":
@@ -284,7 +224,7 @@ def read_figures(file: Path) -> dict[str, Any]:
     """The entries of all experiments, none where there is no such file.
 
     Raises:
-        InputError: the file is there and is no JSON object.
+        InputError: the file is there and is not a JSON object.
     """
     if not file.exists():
         return {}

@@ -1,14 +1,14 @@
 """Distorted MNIST (Jaderberg et al. 2015, section 4.1 and appendix A.4): networks with and without transformers.
 
-    python experiments/digits/distorted_mnist.py --root ../shared/data/mnist
-    python experiments/digits/distorted_mnist.py --root ../shared/data/mnist --columns R P --networks CNN "ST-CNN Aff"
-    python experiments/digits/distorted_mnist.py --root ../shared/data/mnist --collect \\
+    python experiments/digits/distorted_mnist.py --download
+    python experiments/digits/distorted_mnist.py --columns R P --networks CNN "ST-CNN Aff"
+    python experiments/digits/distorted_mnist.py --collect \\
         --document docs/experiments.md --figures docs/experiments.json
     python experiments/digits/distorted_mnist.py --download --quick
 
 Columns: R turned by up to 90 degrees; RTS turned, scaled and placed on 42 x 42; P projective; E elastic. The
 distortions are made anew for every picture of every step, the same for all networks of a seed; the test set is
-distorted once. Every training that is done is kept in --output and one that was stopped goes on where it was, so the
+distorted once. A finished training is kept in --output and one that was stopped resumes, so the
 columns can be shared between processes (one thread each: OMP_NUM_THREADS=1); the table shows all that is kept.
 """
 
@@ -22,7 +22,8 @@ import torch
 
 from upright.experiments import harness
 from upright.experiments.digits import mnist
-from upright.experiments.digits.mnist import DISTORTIONS, TEST_SEED, Digits
+from upright.experiments.digits.distortions import DISTORTIONS, TEST_SEED
+from upright.experiments.digits.mnist import Digits
 from upright.experiments.digits.pictures import before_and_after, turning
 from upright.experiments.digits.trainings import BATCH, Training
 from upright.tools.command import run
@@ -62,9 +63,7 @@ def main() -> None:
     harness.add_shared_arguments(parser, PAPER)
     arguments = harness.parsed(parser, "distorted_mnist", QUICK)
 
-    train, test = mnist.load(arguments.root, arguments.download)
-    if arguments.quick:
-        test = Digits(test.pictures[:1000], test.labels[:1000])
+    train, test = mnist.load_chosen(arguments)
     if not arguments.collect:
         tests = {column: DISTORTIONS[column].test(test) for column in arguments.columns}
         # Seeds outside: a run that is cut short has compared all networks.
@@ -122,7 +121,7 @@ def report(results: dict[str, dict[str, list[dict[str, Any]]]], arguments: argpa
         f"Test error in percent, {seeds}, after {steps} steps of {BATCH} pictures. The last column is the mean",
         f"processor time of a training in minutes, column by column; all {len(done)} trainings took {hours:.1f} hours.",
     ]
-    return [harness.command(), "", *said, "", *table([*head, "processor minutes"], rows)]
+    return [harness.command("--root"), "", *said, "", *table([*head, "processor minutes"], rows)]
 
 
 def pictures(arguments: argparse.Namespace, test: Digits) -> list[str]:

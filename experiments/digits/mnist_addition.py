@@ -1,14 +1,14 @@
 """MNIST addition (Jaderberg et al. 2015, appendix A.1): one spatial transformer against two in parallel.
 
-    python experiments/digits/mnist_addition.py --root ../shared/data/mnist
-    python experiments/digits/mnist_addition.py --root ../shared/data/mnist --collect \\
+    python experiments/digits/mnist_addition.py --download
+    python experiments/digits/mnist_addition.py --collect \\
         --document docs/experiments.md --figures docs/experiments.json
     python experiments/digits/mnist_addition.py --download --quick
 
 Two digits, each turned, scaled and placed on its own, stand in the two channels of a picture of 42 x 42; the class is
 their sum. One transformer can bring one of them into a canonical pose, or both halfway; two can bring both. The
 pictures are made anew for every step, the same for all networks of a seed. Every training that is done is kept in
---output and one that was stopped goes on where it was.
+--output and one that was stopped resumes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from torch import Tensor
 
 from upright.experiments import harness
 from upright.experiments.digits import mnist
-from upright.experiments.digits.mnist import ADDITION, TEST_SEED, Digits
+from upright.experiments.digits.distortions import ADDITION, TEST_SEED
+from upright.experiments.digits.mnist import Digits
 from upright.experiments.digits.networks import Network
 from upright.experiments.digits.pictures import channels_and_reads
 from upright.experiments.digits.trainings import BATCH, Training
@@ -55,9 +56,7 @@ def main() -> None:
     harness.add_shared_arguments(parser, PAPER)
     arguments = harness.parsed(parser, "mnist_addition", QUICK)
 
-    train, test = mnist.load(arguments.root, arguments.download)
-    if arguments.quick:
-        test = Digits(test.pictures[:1000], test.labels[:1000])
+    train, test = mnist.load_chosen(arguments)
     pictures = ADDITION.test(test)
     if not arguments.collect:
         # Seeds outside: a run that is cut short has compared all networks.
@@ -100,7 +99,7 @@ def report(results: dict[str, list[dict[str, Any]]], arguments: argparse.Namespa
         f"Test error in percent, {harness.seeds(results.values())}, after {arguments.steps} steps of {BATCH} pictures, "
         "and the mean processor time of a training."
     )
-    return [harness.command(), "", said, "", *table(["network", "paper", "here", "processor minutes"], rows)]
+    return [harness.command("--root"), "", said, "", *table(["network", "paper", "here", "processor minutes"], rows)]
 
 
 def followed(arguments: argparse.Namespace, pictures: Tensor) -> list[str]:

@@ -17,6 +17,7 @@ from upright.detector.spatial_transformer import (
     Transformation,
 )
 from upright.experiments.digits.mnist import SIDE
+from upright.experiments.training import parameters
 
 # Numbers that a network may learn, its localisation networks among them (appendix A.4: all networks have as many).
 PARAMETERS = 400_000
@@ -93,8 +94,8 @@ def most(parameters: Callable[[int], int], limit: int) -> int:
 def fully_connected_localisation(size: tuple[int, int, int], transformation: Transformation) -> nn.Sequential:
     """Localisation of the ST-FCN: three fully connected layers of 32.
 
-    With batch normalisation, as all networks here have it and `FullyConnectedLocalisation` has not. With several
-    channels on the picture halved: two such networks would else take more than half of the parameters.
+    Unlike `FullyConnectedLocalisation` it has batch normalisation, as all networks here have. Pictures of several
+    channels are halved first: two such networks would otherwise take more than half of the parameters.
     """
     channels, height, width = size
     layers: list[nn.Module] = [Standardise()]
@@ -127,7 +128,7 @@ def middle(size: tuple[int, int, int], transformation: Transformation) -> Tensor
 
 
 def build(name: str, size: tuple[int, int, int], classes: int) -> Network:
-    """A network by its name in the paper's tables, with `PARAMETERS` parameters or hardly fewer.
+    """A network by its name in the paper's tables, with `PARAMETERS` parameters or a few less.
 
     Args:
         name: "FCN", "CNN", "ST-FCN Aff", "ST-CNN TPS", "2x ST-FCN Proj" ...: the transformers stand side by side at
@@ -152,8 +153,3 @@ KINDS = {
     "FCN": (fully_connected, fully_connected_localisation),
     "CNN": (convolutional, convolutional_localisation),
 }
-
-
-def parameters(module: nn.Module) -> int:
-    """Numbers that it learns."""
-    return sum(parameter.numel() for parameter in module.parameters())

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from upright.experiments.digits.mnist import Digits, Task
-from upright.experiments.digits.networks import Network, build, parameters
-from upright.experiments.harness import cosine, fit, found, kept, load_weights
+from upright.experiments.digits.distortions import Task
+from upright.experiments.digits.mnist import Digits
+from upright.experiments.digits.networks import Network, build
+from upright.experiments.harness import found, kept
+from upright.experiments.training import cosine, fit, load_weights, parameters
 from upright.output import whole_file
 
 BATCH = 64
@@ -92,7 +94,7 @@ class Training:
         kept(self.file("json"), self.conditions, work)
 
     def fit(self, network: Network, digits: Digits) -> dict[str, float]:
-        """Train a network to the last step; the seconds of `harness.fit`."""
+        """Train a network to the last step; the seconds of `training.fit`."""
         groups = [
             {"params": list(network.classifier.parameters()), "lr": LEARNING_RATE},
             {"params": list(network.transformer.parameters()), "lr": LEARNING_RATE * LOCALISATION_RATE},

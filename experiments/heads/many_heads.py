@@ -41,7 +41,8 @@ from upright.detector.model import Detector, build_detector
 from upright.detector.training import TrainingOptions, build_optimizer, schedule, theta_entry
 from upright.detector.weights import load_detector
 from upright.errors import InputError
-from upright.experiments.harness import add_arguments, fit, kept, parsed, positive, spread, write_figures
+from upright.experiments.harness import add_arguments, kept, parsed, positive, spread, write_figures
+from upright.experiments.training import fit
 from upright.tools.command import run
 from upright.tools.report import table, write_block
 

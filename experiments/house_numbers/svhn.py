@@ -30,7 +30,6 @@ import torch
 
 from upright.errors import InputError
 from upright.experiments.digits import mnist
-from upright.experiments.digits.networks import parameters
 from upright.experiments.harness import (
     add_arguments,
     add_shared_arguments,
@@ -58,6 +57,7 @@ from upright.experiments.house_numbers.networks import (
 )
 from upright.experiments.house_numbers.pictures import OUTLINES, crops_and_reads
 from upright.experiments.house_numbers.trainings import Crops, Schedule, Training
+from upright.experiments.training import parameters
 from upright.tools.command import run
 from upright.tools.report import table, write_block
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from upright.detector.spatial_transformer import SpatialTransformer
-from upright.experiments.harness import cosine, fit, found, kept, load_weights
+from upright.experiments.harness import found, kept
 from upright.experiments.house_numbers.networks import (
     build,
     build_optimizer,
@@ -22,6 +22,7 @@ from upright.experiments.house_numbers.networks import (
     sequence_loss,
     sequence_wrong,
 )
+from upright.experiments.training import cosine, fit, load_weights
 from upright.output import whole_file
 
 BATCH = 200  # crops, where nothing is learned
@@ -120,7 +121,7 @@ class Training:
         return placed(build(self.name, self.size, self.schedule.width), self.schedule.device)
 
     def fit(self, network: nn.Module) -> dict[str, float]:
-        """Train a network to the last step; the seconds of `harness.fit`."""
+        """Train a network to the last step; the seconds of `training.fit`."""
         schedule = self.schedule
 
         def loss(step: int) -> Tensor:

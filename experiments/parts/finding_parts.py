@@ -32,8 +32,6 @@ from upright.errors import InputError
 from upright.experiments.harness import (
     add_arguments,
     command,
-    cosine,
-    fit,
     in_turn,
     kept,
     minutes,
@@ -46,6 +44,7 @@ from upright.experiments.harness import (
 from upright.experiments.parts import posed_pedestrians
 from upright.experiments.parts.birds import PARTS, Birds, read_birds
 from upright.experiments.parts.networks import SCALE, TILES, PartNetwork
+from upright.experiments.training import cosine, fit
 from upright.tools.command import run
 from upright.tools.report import table, write_block
 

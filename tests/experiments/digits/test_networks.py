@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from upright.experiments.digits import distorted_mnist, mnist_addition
-from upright.experiments.digits.mnist import ADDITION, DISTORTIONS, Task
-from upright.experiments.digits.networks import build, parameters
+from upright.experiments.digits.distortions import ADDITION, DISTORTIONS, Task
+from upright.experiments.digits.networks import build
+from upright.experiments.training import parameters
 
 CASES = [(task, name) for task in DISTORTIONS.values() for name in distorted_mnist.PAPER]
 CASES += [(ADDITION, name) for name in mnist_addition.PAPER]

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from upright.experiments.digits.mnist import DISTORTIONS, Digits
+from upright.experiments.digits.distortions import DISTORTIONS
+from upright.experiments.digits.mnist import Digits
 from upright.experiments.digits.networks import Network
 from upright.experiments.digits.trainings import Training, error
 
