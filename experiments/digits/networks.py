@@ -28,14 +28,14 @@ FIRST_CHANNELS = 32
 TRANSFORMATIONS: dict[str, type[Transformation]] = {"Aff": Affine, "Proj": Projective, "TPS": ThinPlateSpline}
 
 # Mean and standard deviation of MNIST's pixels.
-MEAN, DEVIATION = 0.13, 0.31
+MEAN, STD = 0.13, 0.31
 
 
 class Standardise(nn.Module):
     """Pictures in 0..1 to mean 0 and deviation 1; behind a sampler, so that what lies off a picture stays black."""
 
     def forward(self, U: Tensor) -> Tensor:
-        return (U - MEAN) / DEVIATION
+        return (U - MEAN) / STD
 
 
 class Network(nn.Module):

@@ -2,15 +2,17 @@
 
     python experiments/heads/many_heads.py --document docs/head.md --figures docs/head.json
     python experiments/heads/many_heads.py --variants baseline affine --seeds 5
-    python experiments/heads/many_heads.py --root ../shared/data/people --annotations street_train.json voc_train.json \\
-        coco_train.json --val-annotations coco_val.json
+    python experiments/heads/many_heads.py --root PHOTOGRAPHS --annotations train.json --val-annotations val.json
     python experiments/heads/many_heads.py --output runs/quick --quick
+
+PHOTOGRAPHS is a folder of pictures with annotations in COCO's format, category 1 a person: COCO's own will do, or
+yours. Without --root all pictures are rendered.
 
 One detector gives maps and proposals of pictures, rendered ones and those of --root, once; then region heads alone are
 trained on them from random weights, each for the same steps on the same pictures in the same order, and the last state
 of each is measured: miss rate on the synthetic val split, of all people and by pose and lean, and on --val-annotations.
-Every head that is done is kept in --output, and a run that was stopped goes on where it was. What it cannot tell: how
-maps would have formed under another head.
+Finished heads are kept in --output, and a run that was stopped resumes. What it cannot tell: how maps would have
+formed under another head.
 """
 
 from __future__ import annotations
@@ -27,13 +29,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from tqdm import tqdm
 
 from upright.datasets.augmentation import Augmentation
-from upright.datasets.batches import Pair, TrainingPictures, to_tensors
+from upright.datasets.batches import TrainingPictures
 from upright.datasets.registry import open_dataset
-from upright.datasets.sample import Annotations, PedestrianDataset
 from upright.detector.evaluation import Detections, evaluate
 from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
 from upright.detector.inference import boxes_xywh
@@ -42,6 +42,7 @@ from upright.detector.training import TrainingOptions, build_optimizer, schedule
 from upright.detector.weights import load_detector
 from upright.errors import InputError
 from upright.experiments.harness import add_arguments, kept, parsed, positive, spread, write_figures
+from upright.experiments.heads.frozen_maps import Picture, ValidationSet, batch, device_of, seen, validation_set
 from upright.experiments.training import fit
 from upright.tools.command import run
 from upright.tools.report import table, write_block
@@ -76,23 +77,6 @@ VARIANTS = {
     "projective": Variant("homographies", {"transformation": "projective"}),
     "spline": Variant("thin plate splines", {"transformation": "thin_plate_spline"}),
 }
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What a head sees of a picture: maps (C, H, W) in half precision, proposals and target in resized pixels."""
-
-    maps: dict[str, Tensor]
-    proposals: Tensor
-    target: dict[str, Tensor]
-    shape: tuple[int, int]
-    original_shape: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class ValidationSet:
-    pictures: list[Picture]
-    annotations: Annotations
 
 
 def main() -> None:
@@ -168,40 +152,6 @@ def collected(output: Path, variants: list[str]) -> dict[str, list[dict[str, Any
 
 def slug(variant: str) -> str:
     return variant.replace(" ", "-")
-
-
-def validation_set(detector: Detector, dataset: PedestrianDataset) -> ValidationSet:
-    indices = tqdm(range(len(dataset)), desc="maps to measure on")
-    return ValidationSet([seen(detector, to_tensors(dataset[i]), resized=False) for i in indices], dataset.annotations)
-
-
-@torch.inference_mode()
-def seen(detector: Detector, pair: Pair | InputError, resized: bool) -> Picture:
-    """What the head sees of a picture, which was `resized` by the augmentation or is resized here."""
-    if isinstance(pair, InputError):
-        raise pair
-    image = pair[0].to(device_of(detector))
-    target = {name: v.to(image.device) if isinstance(v, Tensor) else v for name, v in pair[1].items()}
-    detector.transform.train(resized)
-    images, (target,) = detector.transform([image / 255], [target])
-    maps = detector.backbone(images.tensors)
-    (proposals,), _ = detector.rpn(images, maps)
-    half = {name: level[0].half().contiguous() for name, level in maps.items()}
-    return Picture(half, proposals.clone(), target, images.image_sizes[0], tuple(image.shape[-2:]))
-
-
-def device_of(detector: Detector) -> torch.device:
-    return next(detector.parameters()).device
-
-
-def batch(pictures: list[Picture]) -> tuple[dict[str, Tensor], list[Tensor], list[tuple[int, int]]]:
-    """Maps of several pictures, padded to the largest, their proposals and shapes."""
-    maps = {}
-    for name in pictures[0].maps:
-        levels = [p.maps[name].float() for p in pictures]
-        height, width = (max(level.shape[i] for level in levels) for i in (1, 2))
-        maps[name] = torch.stack([pad(m, (0, width - m.shape[2], 0, height - m.shape[1])) for m in levels])
-    return maps, [p.proposals.clone() for p in pictures], [p.shape for p in pictures]
 
 
 def train_head(

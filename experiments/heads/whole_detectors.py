@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
+from upright.detector.weights import read_metadata
 from upright.errors import InputError
 from upright.tools.command import run
 from upright.tools.report import number, percent, table, write_block
@@ -38,13 +40,11 @@ def main() -> None:
 
 def report(runs: list[Path]) -> list[str]:
     """The commands, then a row for each data set and run, then those by pose and lean, then theta."""
-    from upright.detector.weights import read_metadata
-
     lines, rows, groups, thetas = [], [], {}, []
     for directory in runs:
         name = directory.name
         provenance = read_metadata(directory / "last.safetensors")[1]
-        lines += [f"{name}, {provenance['steps']} steps:", "", "```", provenance["command"], "```", ""]
+        lines += [f"{name}, {provenance['steps']} steps:", "", "```", shown(provenance["command"], name), "```", ""]
         for data, figures in evaluations(directory).items():
             coco = [number(figures["coco"][measure]) for measure in ("AP", "AP50")]
             rates = [percent(figures["subsets"][subset]["lamr_corrected"]) for subset in SUBSETS]
@@ -60,6 +60,14 @@ def report(runs: list[Path]) -> list[str]:
         lines += ["", "Theta of the regions of the last step that was logged:", ""]
         lines += table(["run", "transformer", "mean", "deviation between regions", "at bounds"], thetas)
     return lines
+
+
+def shown(command: str, name: str) -> str:
+    """The command of a training; wherever its run lay, for readers it lies in runs/."""
+    words = shlex.split(command)
+    if "--output" in words[:-1]:
+        words[words.index("--output") + 1] = f"runs/{name}"
+    return shlex.join(words)
 
 
 def evaluations(directory: Path) -> dict[str, dict[str, Any]]:

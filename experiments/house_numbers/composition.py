@@ -1,6 +1,6 @@
 """House numbers composed of handwritten and printed digits on textured boards, in SVHN's format on disk.
 
-Where SVHN cannot be downloaded these take its place: `house_numbers.py` reads both alike. Numbers of 1 to 5 digits,
+Where SVHN cannot be downloaded these take its place: `digit_struct.py` reads both alike. Numbers of 1 to 5 digits,
 all in one hand or one font, tilted, slanted, in perspective, on a rising or falling line; letters beside them; light,
 blur, noise. Boxes are those of the ink, moved as by an annotator who is in a hurry.
 """

@@ -15,27 +15,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import h5py
 import numpy as np
 from h5py import h5a, h5d, h5g, h5r, h5s, h5t
 from tqdm import tqdm
 
-from upright.datasets.pictures import read_picture
 from upright.errors import InputError
 from upright.output import whole_file
 
 ANNOTATIONS = "digitStruct.mat"
 FIELDS = ("height", "left", "top", "width", "label")
-# Digits a network reads at most, as Goodfellow et al. 2013; longer numbers are left out (there is one in train).
-LONGEST = 5
-# The class of a place behind the last digit.
-NONE = 10
-# Side of the window, of the tight box around all digits: 30 % more (Goodfellow et al. 2013, section 5.1).
-GROWN = 1.3
-# Side in pixels of the crops that show the box grown by that much. Crops of 128 pixels are "inflated", they "include
-# more background" (Jaderberg et al. 2015, table 2): the window grows with the side and digits keep their size.
-SIDE = 64
 
 # MATLAB 7.3 files begin with these 512 bytes: text, version 2.0, byte order.
 USERBLOCK = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM" + bytes(384)
@@ -54,7 +43,7 @@ def read_annotations(file: Path) -> list[HouseNumber]:
     """All house numbers of a digitStruct.mat, in its order.
 
     Raises:
-        InputError: the file is missing, damaged, of another layout, or has labels that are no digits.
+        InputError: the file is missing, damaged, of another layout, or has labels that are not digits.
     """
     if not file.is_file():
         raise InputError(f"{file} is missing: unpack SVHN's full numbers (train.tar.gz, not train_32x32.mat) there")
@@ -72,7 +61,7 @@ def read_annotations(file: Path) -> list[HouseNumber]:
                     raise ValueError(f"{text}: labels are not all from 1 to 10 or boxes not finite")
                 numbers.append(HouseNumber(text, corners, tuple(int(label) % 10 for label in labels)))
     except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise InputError(f"{file} is no digitStruct.mat of SVHN or is damaged ({error}): fetch it again") from None
+        raise InputError(f"{file} is not a digitStruct.mat of SVHN or is damaged ({error}): fetch it again") from None
     return numbers
 
 
@@ -148,62 +137,3 @@ def write_annotations(file: Path, numbers: Sequence[HouseNumber]) -> None:
             add(structs, "name", names, "cell")
         with open(temporary, "r+b") as head:
             head.write(USERBLOCK)
-
-
-def window(boxes: np.ndarray, size: int) -> tuple[float, float, float, float]:
-    """What a crop of size x size pixels shows: left, top, right, bottom in pixels of the picture, maybe off it.
-
-    Args:
-        boxes: (n, 4) of the digits, left, top, width, height in pixels.
-        size: 64 for the tight box around all digits and 30 % more, 128 for twice that.
-    """
-    low, high = boxes[:, :2].min(0), (boxes[:, :2] + boxes[:, 2:]).max(0)
-    centre, half = (low + high) / 2, (high - low) / 2 * GROWN * size / SIDE
-    return (*(centre - half), *(centre + half))
-
-
-def crop(picture: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
-    """The window around all digits as uint8 (size, size, 3); the picture's edge is repeated beyond it."""
-    left, top, right, bottom = window(boxes, size)
-    x, y = round(left), round(top)
-    width, height = max(1, round(right) - x), max(1, round(bottom) - y)
-    rows = np.arange(y, y + height).clip(0, picture.shape[0] - 1)
-    columns = np.arange(x, x + width).clip(0, picture.shape[1] - 1)
-    shrinks = width >= size and height >= size
-    mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(picture[rows[:, None], columns], (size, size), interpolation=mode)
-
-
-def classes(digits: Sequence[int]) -> list[int]:
-    """The classes of the five places: digits, then `NONE`."""
-    return [*digits, *[NONE] * (LONGEST - len(digits))]
-
-
-def read_splits(folders: Sequence[Path], size: int, crops: Path) -> dict[str, list | int]:
-    """Decode splits once: the crops of all go to one .npy file, to be mapped into memory.
-
-    Args:
-        folders: each of pictures and digitStruct.mat.
-        size: side of the crops in pixels.
-        crops: the file to write, uint8 (N, size, size, 3).
-
-    Returns:
-        `labels`, the classes (N, 5) of the five places, and `left_out`, how many numbers have no digit or more than 5.
-
-    Raises:
-        InputError: annotations or a picture cannot be read, or no number is left.
-    """
-    everything = [(folder, number) for folder in folders for number in read_annotations(folder / ANNOTATIONS)]
-    numbers = [(folder, number) for folder, number in everything if 1 <= len(number.digits) <= LONGEST]
-    if not numbers:
-        raise InputError(f"{folders[0] / ANNOTATIONS} has no number of 1 to {LONGEST} digits: fetch it again")
-    with whole_file(crops) as temporary:
-        shape = (len(numbers), size, size, 3)
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        for index, (folder, number) in enumerate(tqdm(numbers, f"{folders[0].name}, pictures", leave=False)):
-            array[index] = crop(read_picture(folder / number.name), number.boxes, size)
-        array.flush()
-    return {
-        "labels": [classes(number.digits) for _, number in numbers],
-        "left_out": len(everything) - len(numbers),
-    }

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from upright.detector.spatial_transformer import Affine, FullyConnectedLocalisation, SpatialTransformer
-from upright.experiments.house_numbers.digit_struct import LONGEST, NONE, SIDE
+from upright.experiments.house_numbers.crops import LONGEST, NONE, SIDE
 
 # Appendix A.5: convolutions of 5 x 5, and after which of them the sides are halved by max pooling.
 CHANNELS = (48, 64, 128, 160, 192, 192, 192, 192)

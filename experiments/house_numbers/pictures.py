@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from upright.detector.spatial_transformer import sample
-from upright.experiments.house_numbers.trainings import Crops
+from upright.experiments.house_numbers.crops import Crops
 from upright.output import whole_file
 
 # Numbers in a picture, of how many, and the side of each in pixels.

@@ -11,9 +11,9 @@ into a folder of your choice, once, and reads them from there.
 
 Three networks, each for several seeds on the same pictures in the same order: a CNN with five digit classifiers; with
 one affine transformer before it; with four, one before each of its first four convolutions. Measured is the sequence
-error: percent of the numbers of which any digit is wrong. All that is done is kept in --output, and a run that was
-stopped goes on where it was. With --networks the trainings can be shared between processes (start the others when the
-first one trains), with --collect the table shows all that is kept.
+error: percent of the numbers of which any digit is wrong. What is finished is kept in --output, and a run that was
+stopped resumes. With --networks the trainings can be shared between processes (start the others when the first one
+trains), with --collect the table shows all that is kept.
 """
 
 from __future__ import annotations
@@ -33,39 +33,23 @@ from upright.experiments.digits import mnist
 from upright.experiments.harness import (
     add_arguments,
     add_shared_arguments,
-    command,
-    found,
-    in_turn,
     kept,
-    minutes,
     parsed,
     positive,
     require_any,
-    seeds,
-    spread,
     write_figures,
 )
 from upright.experiments.house_numbers.composition import compose_split
-from upright.experiments.house_numbers.digit_struct import ANNOTATIONS, LONGEST, NONE, read_splits
-from upright.experiments.house_numbers.networks import (
-    NETWORKS,
-    build,
-    build_optimizer,
-    placed,
-    scores_of,
-    sequence_loss,
-)
+from upright.experiments.house_numbers.crops import Crops, read_splits
+from upright.experiments.house_numbers.digit_struct import ANNOTATIONS
+from upright.experiments.house_numbers.networks import NETWORKS
 from upright.experiments.house_numbers.pictures import OUTLINES, crops_and_reads
-from upright.experiments.house_numbers.trainings import Crops, Schedule, Training
-from upright.experiments.training import parameters
+from upright.experiments.house_numbers.report import PAPER, Results, figures, report
+from upright.experiments.house_numbers.times import times
+from upright.experiments.house_numbers.trainings import Schedule, Training
 from upright.tools.command import run
-from upright.tools.report import table, write_block
+from upright.tools.report import write_block
 
-# Sequence error in percent by the side of the crops in pixels (table 2).
-PAPER = {
-    64: {"CNN": 4.0, "ST single": 3.7, "ST multi": 3.6},
-    128: {"CNN": 5.6, "ST single": 3.9, "ST multi": 3.9},
-}
 # Seed of the composed numbers of each split; trainings have seeds of their own.
 SPLITS = {"train": 0, "test": 1}
 # The most that a quick run does.
@@ -73,6 +57,58 @@ QUICK = {"steps": 20, "batch": 16, "width": 0.125, "train_pictures": 200, "test_
 
 
 def main() -> None:
+    arguments = parsed(build_parser(), "svhn", QUICK)
+    if arguments.made and not arguments.collect:
+        compose_data(arguments)
+    trainings, data = planned(arguments)
+    if not arguments.collect:
+        for training in trainings:
+            if training.name in arguments.networks:
+                training.run()
+    results = collected(arguments.output, trainings)
+    timed = {size: times(arguments, size, all(networks.values())) for size, networks in results.items()}
+
+    lines = report(arguments, results, timed, data)
+    print("\n".join(lines))
+    if arguments.document:
+        for size in results:
+            lines += picture(arguments, [one for one in trainings if one.size == size and one.seed == 0])
+        write_block(arguments.document, "svhn", lines)
+    if arguments.figures:
+        write_figures(arguments.figures, "svhn", figures(arguments, results, timed))
+
+
+def planned(arguments: argparse.Namespace) -> tuple[list[Training], dict[int, list[Crops]]]:
+    """All trainings, and the crops to train and to test on by their side in pixels."""
+    root = arguments.root or arguments.made
+    folders = {"train": [root / "train"], "test": [root / "test"]}
+    if (root / "extra").is_dir():
+        folders["train"].append(root / "extra")
+    data = {size: [load(arguments.output, split, folders[split], size) for split in SPLITS] for size in arguments.sizes}
+    schedule = Schedule(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Schedule)})
+    # Seeds outside, networks inside: a run that is cut short has compared all of them.
+    trainings = [
+        Training(schedule, arguments.output, str(root.resolve()), name, size, seed, *data[size])
+        for seed, size, name in itertools.product(range(arguments.seeds), data, NETWORKS)
+    ]
+    return trainings, data
+
+
+def collected(output: Path, trainings: list[Training]) -> Results:
+    """What is kept of trainings, by size and network, of the sizes of which there is anything.
+
+    Raises:
+        InputError: nothing is kept.
+    """
+    results: Results = {training.size: {name: [] for name in NETWORKS} for training in trainings}
+    for training in trainings:
+        if (result := training.result()) is not None:
+            results[training.size][training.name].append(result)
+    require_any(output, (runs for networks in results.values() for runs in networks.values()))
+    return {size: networks for size, networks in results.items() if any(networks.values())}
+
+
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--root", type=Path, metavar="DIR", help="SVHN's full numbers: train/, test/, perhaps extra/")
@@ -100,42 +136,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16", help="(default bfloat16)")
     add_arguments(parser, steps=5600, output="runs/svhn")
     add_shared_arguments(parser, NETWORKS)
-    arguments = parsed(parser, "svhn", QUICK)
-
-    root = arguments.root or arguments.made
-    if arguments.made and not arguments.collect:
-        compose_data(arguments)
-    folders = {"train": [root / "train"], "test": [root / "test"]}
-    if (root / "extra").is_dir():
-        folders["train"].append(root / "extra")
-    data = {size: [load(arguments.output, split, folders[split], size) for split in SPLITS] for size in arguments.sizes}
-
-    # Seeds outside, networks inside: a run that is cut short has compared all of them.
-    schedule = Schedule(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Schedule)})
-    trainings = [
-        Training(schedule, arguments.output, str(root.resolve()), name, size, seed, *data[size])
-        for seed, size, name in itertools.product(range(arguments.seeds), data, NETWORKS)
-    ]
-    if not arguments.collect:
-        for training in trainings:
-            if training.name in arguments.networks:
-                training.run()
-    results: dict[int, dict[str, list[dict[str, Any]]]] = {size: {name: [] for name in NETWORKS} for size in data}
-    for training in trainings:
-        if (result := training.result()) is not None:
-            results[training.size][training.name].append(result)
-    require_any(arguments.output, (runs for networks in results.values() for runs in networks.values()))
-    results = {size: networks for size, networks in results.items() if any(networks.values())}
-    timed = {size: times(arguments, size, all(networks.values())) for size, networks in results.items()}
-
-    lines = report(arguments, results, timed, data)
-    print("\n".join(lines))
-    if arguments.document:
-        for size in results:
-            lines += picture(arguments, [one for one in trainings if one.size == size and one.seed == 0])
-        write_block(arguments.document, "svhn", lines)
-    if arguments.figures:
-        write_figures(arguments.figures, "svhn", figures(arguments, results, timed))
+    return parser
 
 
 def compose_data(arguments: argparse.Namespace) -> None:
@@ -146,7 +147,7 @@ def compose_data(arguments: argparse.Namespace) -> None:
         if (composed.parent / ANNOTATIONS).exists() and not composed.exists():
             raise InputError(f"{composed.parent} holds house numbers that were not composed here: pass it as --root")
         if composed.exists():
-            raise InputError(f"{composed.parent} holds not {counts[split]} but others: name another --made")
+            raise InputError(f"{composed.parent} does not hold {counts[split]} house numbers: name another --made")
         compose_split(composed.parent, counts[split], handwriting()[split], seed)
         return {}
 
@@ -169,117 +170,6 @@ def load(output: Path, name: str, folders: list[Path], size: int) -> Crops:
     conditions = {"annotations": [str(one.resolve()) for one in annotations], "made": written, "size": size}
     made = kept(file, conditions, lambda: read_splits(folders, size, crops))
     return Crops(np.load(crops, mmap_mode="r"), torch.tensor(made["labels"]), made["left_out"])
-
-
-def timing(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What is timed: networks of which share of the paper's channels, how often, how many crops at once."""
-    batch = 16 if torch.device(arguments.device).type == "cpu" else 128
-    return {
-        "width": arguments.width if arguments.quick else 1.0,
-        "rounds": 1 if arguments.quick else 9,
-        "batch": batch,
-        "device": arguments.device,
-    }
-
-
-def times(arguments: argparse.Namespace, size: int, complete: bool) -> dict[str, Any]:
-    """How long a training step and an inference take, kept in --output: see `measure_times`.
-
-    Measured when all trainings of the size are done, as others that share them may still be at work; empty before.
-    """
-    file, conditions = arguments.output / f"times-{size}.json", timing(arguments) | {"size": size}
-    if arguments.collect or not complete:
-        return found(file, conditions) or {}
-    return kept(file, conditions, functools.partial(measure_times, arguments, size))
-
-
-def measure_times(arguments: argparse.Namespace, size: int) -> dict[str, Any]:
-    """Seconds of each network in float32, and each against the CNN's, of what `timing` says; medians of its rounds."""
-    device = torch.device(arguments.device)
-    timed = timing(arguments)
-    count, rounds = timed["batch"], timed["rounds"]
-    generator = torch.Generator().manual_seed(0)
-    pictures = torch.randn(count, 3, size, size, generator=generator).to(device)
-    pictures = pictures.contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(NONE + 1, (count, LONGEST), generator=generator).to(device)
-    models = {name: placed(build(name, size, timed["width"]), arguments.device) for name in NETWORKS}
-    optimizers = {name: build_optimizer(model, arguments.learning_rate, size) for name, model in models.items()}
-
-    def step(name: str) -> None:
-        loss = sequence_loss(scores_of(models[name].train(), pictures, "float32"), labels)
-        optimizers[name].zero_grad(set_to_none=True)
-        loss.backward()
-        optimizers[name].step()
-
-    @torch.inference_mode()
-    def infer(name: str) -> None:
-        scores_of(models[name].eval(), pictures, "float32")
-
-    result: dict[str, Any] = {}
-    for what, work in (("step", step), ("inference", infer)):
-        medians = in_turn({name: functools.partial(work, name) for name in NETWORKS}, rounds, device)
-        result[f"{what}_seconds"] = medians
-        result[f"{what}_ratio"] = {name: medians[name] / medians["CNN"] for name in NETWORKS[1:]}
-    return result
-
-
-def report(
-    arguments: argparse.Namespace,
-    results: dict[int, dict[str, list[dict[str, Any]]]],
-    timed: dict[int, dict[str, Any]],
-    data: dict[int, list[Crops]],
-) -> list[str]:
-    """The block of the document: what was trained on what, how long, the table."""
-    head = ["network"]
-    for size in results:
-        head += [f"{size} px, paper", f"{size} px, here"]
-    rows = []
-    for name in NETWORKS:
-        row = [name]
-        for size in results:
-            row += [f"{PAPER[size][name]:.1f}", spread([one["error"] for one in results[size][name]])]
-        row.append(", ".join(spread([one["share_read"] for one in results[size][name]], 2) for size in results))
-        for what in ("step_ratio", "inference_ratio"):
-            ratios = (one.get(what) for one in timed.values())
-            row.append(", ".join(f"{one.get(name, 1.0):.2f}" if one else "not run" for one in ratios))
-        row.append(", ".join(minutes(results[size][name]) for size in results))
-        with torch.device("meta"):
-            networks = [build(name, size, arguments.width) for size in results]
-        row.append(", ".join(f"{parameters(network) / 1e6:.2f}" for network in networks))
-        rows.append(row)
-    train, test = next(iter(data.values()))
-    said = ", ".join(f"{size} px: {seeds(networks.values())}" for size, networks in results.items())
-    how = timing(arguments)
-    return [
-        command(),
-        "",
-        f"Sequence error in percent ({said}) on {len(test.labels)} "
-        f"{'composed house numbers' if arguments.made else 'house numbers of SVHN'} after {arguments.steps} steps of "
-        f"{arguments.batch} of {len(train.labels)} others; networks of {arguments.width:g} of the paper's channels. "
-        f"{train.left_out + test.left_out} numbers of no or more than {LONGEST} digits are left out. The other columns "
-        "are size by size. Reads: the share of the crop's side that all transformers together leave to the last layers "
-        "(1 is all of it, less is magnified). Minutes are the processor's, of a training; step and inference are times "
-        f"of networks of {how['width']:g} of the paper's channels in float32, {how['batch']} "
-        f"crops at once, the CNN's being 1 (medians of {how['rounds']}; paper: ST multi 6 % "
-        "slower):",
-        "",
-        *table([*head, "reads", "step", "inference", "minutes", "parameters, millions"], rows),
-    ]
-
-
-def figures(
-    arguments: argparse.Namespace,
-    results: dict[int, dict[str, list[dict[str, Any]]]],
-    timed: dict[int, dict[str, Any]],
-) -> dict[str, Any]:
-    """The entry of docs/experiments.json: by size errors and shares read of every seed, and ratios of times."""
-    entry: dict[str, Any] = {"data": "made" if arguments.made else "svhn"}
-    for size, networks in results.items():
-        errors = {name: [one["error"] for one in runs] for name, runs in networks.items()}
-        ratios = {what: timed[size].get(what) for what in ("step_ratio", "inference_ratio")}
-        shares = {name: [one["share_read"] for one in runs] for name, runs in networks.items()}
-        entry[str(size)] = errors | {"share_read": shares} | ratios
-    return entry
 
 
 def picture(arguments: argparse.Namespace, trainings: list[Training]) -> list[str]:

@@ -1,8 +1,7 @@
-"""Trainings of the networks that read house numbers: the crops, one training, and what is kept of it."""
+"""Trainings of the networks that read house numbers: one training, and what is kept of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from upright.detector.spatial_transformer import SpatialTransformer
 from upright.experiments.harness import found, kept
+from upright.experiments.house_numbers.crops import Crops
 from upright.experiments.house_numbers.networks import (
     build,
     build_optimizer,
@@ -25,35 +25,12 @@ from upright.experiments.house_numbers.networks import (
 from upright.experiments.training import cosine, fit, load_weights
 from upright.output import whole_file
 
-BATCH = 200  # crops, where nothing is learned
 SOME = 500  # test crops that `share_read` looks at
 
 
 @dataclass(frozen=True)
-class Crops:
-    """Pictures (N, size, size, 3) uint8 and the classes (N, 5) int64 of their five places."""
-
-    pictures: np.ndarray
-    labels: Tensor
-    left_out: int
-
-    def batch(self, chosen: np.ndarray, device: str) -> tuple[Tensor, Tensor]:
-        """Pictures (B, 3, size, size) float32, each of mean 0 and deviation 1, and classes (B, 5)."""
-        pictures = torch.from_numpy(self.pictures[chosen]).to(device).permute(0, 3, 1, 2).float()
-        deviation, mean = torch.std_mean(pictures, (1, 2, 3), keepdim=True)
-        pictures = (pictures - mean) / deviation.clamp(min=1)
-        return pictures, self.labels[torch.from_numpy(chosen)].to(device)
-
-    def batches(self, count: int, device: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """The first `count` crops, or all if there are fewer, as `batch` gives them."""
-        chosen = np.arange(min(count, len(self.labels)))
-        for start in range(0, len(chosen), BATCH):
-            yield self.batch(chosen[start : start + BATCH], device)
-
-
-@dataclass(frozen=True)
 class Schedule:
-    """How all networks are trained: see the command line of svhn.py."""
+    """How all networks are trained; the flags of svhn.py that have these names say more."""
 
     width: float
     steps: int

@@ -19,6 +19,9 @@ SCALE = 0.5  # of every window, fixed
 # Where the windows start: two tile the upright middle of the picture, four the whole of it. x and y, normalised.
 TILES = {2: ((0.0, -0.5), (0.0, 0.5)), 4: ((-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5), (0.5, 0.5))}
 
+# Transformers, and whether they move.
+NETWORKS = {"CNN": (0, False), "2 fixed": (2, False), "2 x ST": (2, True), "4 fixed": (4, False), "4 x ST": (4, True)}
+
 # MobileNetV2 up to stride 16, 96 channels: deeper maps of a crop of 64 pixels would be 2 x 2.
 LAYERS, CHANNELS, STRIDE = 14, 96, 16
 # Up to stride 4 ImageNet's features stay as they are; their gradients would be a third of a step.

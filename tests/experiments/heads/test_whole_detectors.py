@@ -17,7 +17,11 @@ ROOT = Path(__file__).parents[3]
 
 def make_run(directory: Path, settings: Settings, rate: float) -> None:
     directory.mkdir()
-    save_weights(directory / "last.safetensors", build_detector(settings), {"command": f"train {rate}", "steps": 7})
+    save_weights(
+        directory / "last.safetensors",
+        build_detector(settings),
+        {"command": f"train {rate} --output /mine/x", "steps": 7},
+    )
     theta = {"0": {"mean": [1.0, 0.5], "deviation": [0.25, 0.125], "at_bounds": 0.5}}
     entries = [{"step": 1, "theta": theta} if settings.transformers else {"step": 1}, {"step": 2}]
     (directory / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
@@ -45,6 +49,7 @@ def test_each_run_has_its_row_its_poses_and_its_theta(tiny: Settings, tmp_path: 
     assert "| synthetic | cycling | 3 | 12.5 % | 37.5 % |" in lines
     assert "| four | 0 | 1.00 0.50 | 0.25 0.12 | 50.0 % |" in lines
     assert "none, 7 steps:" in lines
+    assert "train 0.75 --output runs/none" in lines
 
 
 def test_a_run_that_was_not_evaluated_is_one_line(tiny: Settings, tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from upright.detector.spatial_transformer import SpatialTransformer
 from upright.errors import InputError
 from upright.experiments.house_numbers import svhn
+from upright.experiments.house_numbers.crops import Crops
 from upright.experiments.house_numbers.digit_struct import HouseNumber, write_annotations
 from upright.experiments.house_numbers.networks import NETWORKS, build, build_optimizer, sequence_loss, sequence_wrong
 from upright.experiments.house_numbers.pictures import CELL
-from upright.experiments.house_numbers.trainings import Crops, Schedule, Training, error, share_read
+from upright.experiments.house_numbers.trainings import Schedule, Training, error, share_read
 
 
 def kinds(model: nn.Sequential) -> list[str]:
@@ -185,7 +186,7 @@ def test_composed_numbers_from_end_to_end_and_a_second_run_trains_nothing(
     (tmp_path / "f.json").unlink()
     run(monkeypatch, tmp_path, *made)
     assert json.loads((tmp_path / "f.json").read_text())["svhn"] == figures
-    with pytest.raises(InputError, match="holds not 5 but others: name another --made"):
+    with pytest.raises(InputError, match="does not hold 5 house numbers: name another --made"):
         run(monkeypatch, tmp_path, *made, "--train-pictures=5")
 
 
@@ -205,7 +206,7 @@ def test_svhn_as_distributed_from_end_to_end_with_extra(tmp_path: Path, monkeypa
     assert json.loads((tmp_path / "f.json").read_text())["svhn"]["data"] == "svhn"
     document = (tmp_path / "d.md").read_text()
     assert "of 10 others" in document  # 5 of train and 5 of extra
-    assert "4 numbers of no or more than 5 digits are left out" in document
+    assert "4 numbers without a digit or with more than 5 are left out" in document
 
 
 def test_a_folder_of_other_house_numbers_is_not_written_over(
