@@ -8,8 +8,8 @@
 
 Columns: R turned by up to 90 degrees; RTS turned, scaled and placed on 42 x 42; P projective; E elastic. The
 distortions are made anew for every picture of every step, the same for all networks of a seed; the test set is
-distorted once. A finished training is kept in --output and one that was stopped resumes, so the
-columns can be shared between processes (one thread each: OMP_NUM_THREADS=1); the table shows all that is kept.
+distorted once. A finished training is kept in --output and one that was stopped resumes, so the columns can be shared
+between processes (one thread each: OMP_NUM_THREADS=1); the table shows all that is kept.
 """
 
 from __future__ import annotations

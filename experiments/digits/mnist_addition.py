@@ -7,8 +7,8 @@
 
 Two digits, each turned, scaled and placed on its own, stand in the two channels of a picture of 42 x 42; the class is
 their sum. One transformer can bring one of them into a canonical pose, or both halfway; two can bring both. The
-pictures are made anew for every step, the same for all networks of a seed. Every training that is done is kept in
---output and one that was stopped resumes.
+pictures are made anew for every step, the same for all networks of a seed. A finished training is kept in --output
+and one that was stopped resumes.
 """
 
 from __future__ import annotations
