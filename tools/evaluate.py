@@ -2,13 +2,13 @@
 
     # the released weights on a data set
     python tools/evaluate.py --dataset synthetic
-    python tools/evaluate.py --dataset coco --root ../shared/data/people --annotations coco_val.json
+    python tools/evaluate.py --dataset coco --root PICTURES --annotations val.json
 
     # detections against a data set; Caltech needs no pictures for this, only annotations/
     python tools/evaluate.py --dataset caltech --root CALTECH --detections CALTECH/res
 
     # two files, without any model or data set
-    python tools/evaluate.py --ground-truth ../shared/data/citypersons/val_gt.json --detections detections.json
+    python tools/evaluate.py --ground-truth val_gt.json --detections detections.json
 
     # several detectors in one picture, and a sheet of the worst mistakes of each
     python tools/evaluate.py --ground-truth val_gt.json --detections ours=a.json plain=b.json --plot curves.png

@@ -1,8 +1,8 @@
 """Train a detector.
 
     python tools/train.py --dataset synthetic --epochs 2 --output runs/first
-    python tools/train.py --dataset coco --root ../shared/data/people \\
-        --annotations street_train.json voc_train.json coco_train.json --extra-synthetic 400 --output runs/people
+    python tools/train.py --dataset coco --root PICTURES --annotations a.json b.json \\
+        --extra-synthetic 400 --output runs/people
     python tools/train.py --dataset citypersons --root CITYPERSONS --preset resnet50 --device cuda --output runs/city
     torchrun --nproc-per-node 2 tools/train.py --dataset synthetic --output runs/two
 
