@@ -6,9 +6,9 @@ from math import pi
 
 import numpy as np
 
-from upright.datasets.synthetic.canvas import Canvas, Colour
-from upright.datasets.synthetic.palette import pick, shaded
-from upright.datasets.synthetic.shapes import disc, points
+from upright.datasets.synthetic.drawing.canvas import Canvas, Colour
+from upright.datasets.synthetic.drawing.palette import pick, shaded
+from upright.datasets.synthetic.street.shapes import disc, points
 
 _LEAVES = ((58, 84, 40), (74, 100, 46), (92, 112, 54), (48, 70, 44), (112, 118, 58), (150, 110, 50))
 

@@ -1,113 +1,17 @@
-"""An articulated person: joints, clothes, head and what is carried, drawn from back to front into a sprite."""
+"""Body, clothes, head and what is carried, drawn from back to front into a sprite."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from math import cos, radians, sin
 
 import numpy as np
 
-from upright.datasets.synthetic import belongings, head, textures
-from upright.datasets.synthetic.canvas import Canvas, Colour, Light, Sprite
-from upright.datasets.synthetic.look import Look, draw_look
-from upright.datasets.synthetic.poses import INDEX, Posture, draw_posture, joints, project
-
-
-@dataclass(frozen=True)
-class Figure:
-    """All that determines how a person looks, but for place, size and light.
-
-    Attributes:
-        look: body and clothes.
-        pose: one of `poses.POSES`.
-        posture: the joint angles.
-        yaw: degrees; 0 faces the camera, 90 faces right, 180 away, 270 left.
-        roll: rotation of the whole figure about its foot in the picture, degrees clockwise.
-        seat: what a sitting person sits on.
-    """
-
-    look: Look
-    pose: str
-    posture: Posture
-    yaw: float
-    roll: float = 0.0
-    seat: str = "none"
-
-
-def draw_figure_at_random(rng: np.random.Generator, pose: str, warm: float = 0.5) -> Figure:
-    """A random person in the named pose."""
-    look = draw_look(rng, pose, warm)
-    posture = draw_posture(rng, pose, look.body)
-    # Along a street most people are seen from the side, from in front or from behind, few in between.
-    yaw = float(rng.choice((0.0, 90.0, 180.0, 270.0), p=(0.27, 0.25, 0.23, 0.25)) + rng.normal(0, 22))
-    roll = float(rng.normal(0, 2.0))
-    if pose == "leaning":
-        roll = float(rng.uniform(10, 45) * rng.choice((-1, 1)))
-    elif pose in ("sitting", "crouching"):
-        roll = 0.0
-    elif pose == "cycling":
-        roll = float(rng.normal(0, 4.0))
-    seat = str(rng.choice(("bench", "chair", "block"))) if pose == "sitting" else "none"
-    return Figure(look, pose, posture, yaw % 360, roll, seat)
-
-
-@dataclass(frozen=True)
-class Skeleton:
-    """Joints in the picture's frame (right, up, near), metres from the point on the ground under the person."""
-
-    points: np.ndarray
-    ground: float
-    figure: Figure
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self.points[INDEX[name]]
-
-    def place(self, points: np.ndarray) -> np.ndarray:
-        """Points of the body's frame (pelvis at the origin) as the joints are."""
-        raised = points - (0.0, self.ground, 0.0)
-        return project(raised, self.figure.yaw, self.figure.roll)
-
-    @property
-    def lean(self) -> float:
-        """Angle of the trunk, pelvis to neck, from the vertical in the picture: degrees, positive clockwise."""
-        right, up, _ = self["neck"] - self["pelvis"]
-        return float(np.degrees(np.arctan2(right, up)))
-
-    @property
-    def extent(self) -> tuple[float, float, float, float]:
-        """Left, bottom, right, top that body and belongings stay inside."""
-        margin = 0.15 * self.figure.look.body.stature
-        low, high = self.points.min(axis=0) - margin, self.points.max(axis=0) + margin
-        return (low[0], low[1], high[0], high[1])
-
-
-def build_skeleton(figure: Figure) -> Skeleton:
-    """Joints of the figure, standing on the ground at the origin."""
-    body = figure.look.body
-    points = joints(figure.posture, body)
-    if figure.pose == "cycling":
-        ground = -0.54 * body.stature
-    else:
-        feet = [INDEX[f"{part}_{side}"] for part in ("heel", "toe") for side in "lr"]
-        ground = float(points[feet, 1].min()) - 0.012 * body.stature
-    skeleton = Skeleton(points, ground, figure)
-    placed = skeleton.place(points)
-    if figure.pose != "cycling":
-        # Rolled to one side, the lower foot stays on the ground.
-        sunk = float(placed[feet, 1].min()) - 0.012 * body.stature
-        ground += sunk / cos(radians(figure.roll))
-        skeleton = Skeleton(points, ground, figure)
-        placed = skeleton.place(points)
-    return replace(skeleton, points=placed)
-
-
-def body_height(skeleton: Skeleton) -> float:
-    """Height in metres of what the full box will hold, to about a percent."""
-    body = skeleton.figure.look.body
-    crown = max(skeleton["crown"][1] + 0.008 * body.stature, *(skeleton[f"hand_{s}"][1] for s in "lr"))
-    feet = min(skeleton[f"{part}_{side}"][1] for part in ("heel", "toe") for side in "lr")
-    return float(crown - feet + 0.012 * body.stature)
+from upright.datasets.synthetic.drawing import textures
+from upright.datasets.synthetic.drawing.canvas import Canvas, Colour, Light, Sprite
+from upright.datasets.synthetic.figure import belongings, head
+from upright.datasets.synthetic.figure.figure import Figure
+from upright.datasets.synthetic.figure.skeleton import Skeleton
 
 
 def render_figure(

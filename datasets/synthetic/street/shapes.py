@@ -6,7 +6,7 @@ from math import pi
 
 import numpy as np
 
-from upright.datasets.synthetic.canvas import Canvas, Colour
+from upright.datasets.synthetic.drawing.canvas import Canvas, Colour
 
 PAINTS = (
     *((30, 32, 36), (70, 72, 76), (120, 122, 126), (170, 172, 176), (224, 224, 224), (236, 236, 232)),

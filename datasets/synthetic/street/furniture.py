@@ -1,4 +1,4 @@
-"""Things that stand in streets and are no people: cars, trees, lamps, bins, coats on racks.
+"""Things that stand in streets and are not people: cars, trees, lamps, bins, coats on racks.
 
 Each kind has some variants, drawn once a process from fixed seeds and then scaled, mirrored and placed.
 """
@@ -13,10 +13,11 @@ from math import log2
 import cv2
 import numpy as np
 
-from upright.datasets.synthetic import plants, textures, vehicles
-from upright.datasets.synthetic.canvas import Canvas, Light, Sprite
-from upright.datasets.synthetic.palette import pick, shaded
-from upright.datasets.synthetic.shapes import PAINTS, block, disc, points, post
+from upright.datasets.synthetic.drawing import textures
+from upright.datasets.synthetic.drawing.canvas import Canvas, Light, Sprite
+from upright.datasets.synthetic.drawing.palette import pick, shaded
+from upright.datasets.synthetic.street import plants, vehicles
+from upright.datasets.synthetic.street.shapes import PAINTS, block, disc, points, post
 
 VARIANTS = 10
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from upright.datasets.synthetic.canvas import Colour
+from upright.datasets.synthetic.drawing.canvas import Colour
 
 
 def pick(rng: np.random.Generator, colours: tuple[Colour, ...], by: int = 14) -> Colour:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from upright.datasets.synthetic.canvas import Canvas
-from upright.datasets.synthetic.palette import pick
-from upright.datasets.synthetic.shapes import PAINTS, block, disc, points
+from upright.datasets.synthetic.drawing.canvas import Canvas
+from upright.datasets.synthetic.drawing.palette import pick
+from upright.datasets.synthetic.street.shapes import PAINTS, block, disc, points
 
 
 def car_side(canvas: Canvas, rng: np.random.Generator) -> None:

@@ -18,8 +18,6 @@ SOLID = 128  # a pixel belongs to a thing where the thing covers at least half o
 Colour = tuple[int, int, int]
 
 _CIRCLE = np.stack([np.cos(np.arange(20) * 2 * np.pi / 20), np.sin(np.arange(20) * 2 * np.pi / 20)], axis=1)
-
-
 _LEFT_TURN = np.array((-1.0, 1.0))
 _RINGS = ((0.9, 0.36), (0.78, 0.5), (0.66, 0.62), (0.54, 0.72), (0.42, 0.8), (0.28, 0.86))
 
@@ -105,7 +103,7 @@ class Canvas:
         shape = (self.height * self.factor, self.width * self.factor)
         self.person = person
         self.alpha = np.zeros(shape, np.uint8)
-        # Until something that is no body part is drawn, all that is covered is body.
+        # Until something other than a body part is drawn, all that is covered is body.
         self.full: np.ndarray | None = None
         self.seen: np.ndarray | None = None
         if coloured:
@@ -254,18 +252,30 @@ class Canvas:
                 self._fill(line[end] + _CIRCLE * radius[end], colour, middle, body)
         self._fill(np.concatenate((one, other[::-1])), colour, middle, body)
         if self.coloured:
-            n_right, n_down = across[len(across) // 2].tolist()
-            strips = max(2, min(strips, int(0.5 * float(radius.max()))))
-            # All strips' outlines at once: (strips, 2 m, 2).
-            edges = (np.arange(strips + 1) * (2 / strips) - 1)[:, None, None]
-            lines = np.rint((line + offset * edges) * (1 << SHIFT)).astype(np.int32)
-            quads = np.concatenate((lines[:-1], lines[1:, ::-1]), axis=1)
-            for k, quad in enumerate(quads):
-                u = (2 * k + 1) / strips - 1
-                facing = sqrt(1 - u * u)
-                level = self._level(self.light.on(n_right * u, -n_down * u, facing) * (0.8 + 0.2 * facing))
-                cv2.fillPoly(self.lit, [quad], level, cv2.LINE_8, SHIFT)
+            self._shade_tube(
+                line, offset, across[len(across) // 2], max(2, min(strips, int(0.5 * float(radius.max()))))
+            )
         return (one - self._origin) / self._units, (other - self._origin) / self._units
+
+    def _shade_tube(self, line: np.ndarray, offset: np.ndarray, normal: np.ndarray, strips: int) -> None:
+        """Light a tube as a cylinder, in strips along it.
+
+        Args:
+            line: (m, 2) its stations in canvas pixels.
+            offset: (m, 2) from there to its first side.
+            normal: (2,) unit vector to its first side, of the tube as a whole.
+            strips: steps of the shading across.
+        """
+        n_right, n_down = normal.tolist()
+        # All strips' outlines at once: (strips, 2 m, 2).
+        edges = (np.arange(strips + 1) * (2 / strips) - 1)[:, None, None]
+        lines = np.rint((line + offset * edges) * (1 << SHIFT)).astype(np.int32)
+        quads = np.concatenate((lines[:-1], lines[1:, ::-1]), axis=1)
+        for k, quad in enumerate(quads):
+            u = (2 * k + 1) / strips - 1
+            facing = sqrt(1 - u * u)
+            level = self._level(self.light.on(n_right * u, -n_down * u, facing) * (0.8 + 0.2 * facing))
+            cv2.fillPoly(self.lit, [quad], level, cv2.LINE_8, SHIFT)
 
     def keep_smooth(self, centre: np.ndarray, radius: float) -> None:
         """Leave a disc (right, up, metres) without folds: a face."""

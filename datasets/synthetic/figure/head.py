@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, radians, sin
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from upright.datasets.synthetic.canvas import Canvas
-from upright.datasets.synthetic.look import Look
-
-if TYPE_CHECKING:
-    from upright.datasets.synthetic.figure import Skeleton
+from upright.datasets.synthetic.drawing.canvas import Canvas
+from upright.datasets.synthetic.figure.look import Look
+from upright.datasets.synthetic.figure.skeleton import Skeleton
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ def _grid_noise(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray
     return smooth.astype(np.int32) - 128
 
 
-def _normalised(total: np.ndarray, deviation: int) -> np.ndarray:
+def _normalised(total: np.ndarray, std: int) -> np.ndarray:
     spread = max(1, int(np.sqrt(np.mean(total.astype(np.int64) ** 2))))
-    texture = np.clip(128 + total * deviation // spread, 0, 255).astype(np.uint8)
+    texture = np.clip(128 + total * std // spread, 0, 255).astype(np.uint8)
     # Its beginning again at its end, so that a piece is a view wherever it begins.
     margin = ((0, 512), (0, 704), *((0, 0),) * (texture.ndim - 2))
     return np.pad(texture, margin, mode="wrap")
@@ -35,7 +35,7 @@ def _normalised(total: np.ndarray, deviation: int) -> np.ndarray:
 
 @cache
 def fractal() -> np.ndarray:
-    """Noise with a falling spectrum, as most surfaces have. uint8 (1536, 1728), deviation 32."""
+    """Noise with a falling spectrum, as most surfaces have. uint8 (1536, 1728), std 32."""
     rng = np.random.Generator(np.random.PCG64(11))
     total = sum(_grid_noise(rng, n, n) * (1024 // n) // 16 for n in (8, 16, 32, 64, 128, 256, 512))
     return _normalised(total, 32)
@@ -43,7 +43,7 @@ def fractal() -> np.ndarray:
 
 @cache
 def grain() -> np.ndarray:
-    """Fine noise of asphalt, plaster and grass. uint8 (1536, 1728), deviation 32."""
+    """Fine noise of asphalt, plaster and grass. uint8 (1536, 1728), std 32."""
     rng = np.random.Generator(np.random.PCG64(12))
     total = sum(_grid_noise(rng, n, n) * weight for n, weight in ((1024, 3), (512, 3), (256, 2), (64, 1)))
     return _normalised(total, 32)
@@ -51,7 +51,7 @@ def grain() -> np.ndarray:
 
 @cache
 def folds() -> np.ndarray:
-    """Long soft ridges, as cloth has them, mostly upright. uint8 (1536, 1728), deviation 32."""
+    """Long soft ridges, as cloth has them, mostly upright. uint8 (1536, 1728), std 32."""
     rng = np.random.Generator(np.random.PCG64(13))
     total = sum(
         _grid_noise(rng, rows, columns) * weight
@@ -63,7 +63,7 @@ def folds() -> np.ndarray:
 
 @cache
 def sensor_noise() -> np.ndarray:
-    """Normal noise, each channel partly its own. uint8 (1536, 1728, 3), deviation 32."""
+    """Normal noise, each channel partly its own. uint8 (1536, 1728, 3), std 32."""
     rng = np.random.Generator(np.random.PCG64(14))
     own = rng.integers(-64, 64, (4, SIDE, SIDE, 3), dtype=np.int32).sum(axis=0)
     shared = rng.integers(-64, 64, (4, SIDE, SIDE, 1), dtype=np.int32).sum(axis=0)

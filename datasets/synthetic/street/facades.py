@@ -7,9 +7,9 @@ from functools import cache
 import cv2
 import numpy as np
 
-from upright.datasets.synthetic import textures
-from upright.datasets.synthetic.canvas import Colour
-from upright.datasets.synthetic.palette import pick, shaded
+from upright.datasets.synthetic.drawing import textures
+from upright.datasets.synthetic.drawing.canvas import Colour
+from upright.datasets.synthetic.drawing.palette import pick, shaded
 
 COUNT = 40
 PER_METRE = 32

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from upright.datasets.synthetic.canvas import Colour, Light
+from upright.datasets.synthetic.drawing.canvas import Colour, Light
 
 KINDS = ("street", "front", "square", "park", "hall")
 

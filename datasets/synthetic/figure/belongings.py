@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import cos, pi, radians, sin
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from upright.datasets.synthetic.canvas import Canvas
-from upright.datasets.synthetic.palette import shaded
-
-if TYPE_CHECKING:
-    from upright.datasets.synthetic.figure import Skeleton
+from upright.datasets.synthetic.drawing.canvas import Canvas
+from upright.datasets.synthetic.drawing.palette import shaded
+from upright.datasets.synthetic.figure.skeleton import Skeleton
 
 Part = tuple[float, Callable[[], None]]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from upright.datasets.synthetic.canvas import Colour
-from upright.datasets.synthetic.palette import pick
-from upright.datasets.synthetic.poses import Proportions, proportions
+from upright.datasets.synthetic.drawing.canvas import Colour
+from upright.datasets.synthetic.drawing.palette import pick
+from upright.datasets.synthetic.figure.poses import Proportions, proportions
 
 SKINS = (
     (244, 208, 184),
