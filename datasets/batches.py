@@ -108,7 +108,7 @@ class TrainingBatches(Sampler[list[tuple[int, int]]]):
     def epoch(self, number: int) -> list[np.ndarray]:
         """The batches of one epoch: each picture once, the rest of each orientation filled up from its own."""
         generator = np.random.default_rng([self.seed, number])
-        batches = []
+        batches: list[np.ndarray] = []
         for flag in (False, True):
             rows = generator.permutation(np.nonzero(self.portrait == flag)[0])
             if len(rows):

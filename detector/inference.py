@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from upright.errors import InputError
 T = TypeVar("T")
 
 
-def ahead(calls: Iterable[Callable[[], T]], *, workers: int = 1, depth: int = 4) -> Iterator[T]:
+def ahead(calls: Iterable[Callable[[], T]], *, workers: int = 1, depth: int = 4) -> Generator[T, None, None]:
     """Results of `calls` in their order, made in threads while the caller works on earlier ones.
 
     Args:
@@ -36,7 +36,7 @@ def ahead(calls: Iterable[Callable[[], T]], *, workers: int = 1, depth: int = 4)
         whatever a call raises, in the caller's thread and in the call's turn; later calls are dropped.
     """
     pool = ThreadPoolExecutor(workers)
-    waiting: deque = deque()
+    waiting: deque[Future[T]] = deque()
     try:
         for call in calls:
             waiting.append(pool.submit(call))
@@ -163,6 +163,12 @@ class Detected:
         boxes, scores = (output[key].numpy().astype(np.float64) for key in ("boxes", "scores"))
         return cls(boxes, scores, proposals, output.get("theta"))
 
+    def regions(self) -> tuple[np.ndarray, torch.Tensor]:
+        """`proposals` and `theta`; ValueError where the model did not return them."""
+        if self.proposals is None or self.theta is None:
+            raise ValueError("theta is not there: set return_theta of a model with transformers")
+        return self.proposals, self.theta
+
     def above(self, threshold: float) -> Detected:
         """Those with a score of at least `threshold`."""
         return self.take(np.flatnonzero(self.scores >= threshold))
@@ -217,7 +223,7 @@ class SourceEnd:
     error: InputError | None
 
 
-END = object()
+END = SourceEnd(None)  # this very one stands after all sources
 
 
 def detect_sources(
@@ -244,10 +250,12 @@ def detect_sources(
     Returns:
         the timing, one line for each source that seems cut off, and the errors of those passed over.
     """
-    timing, notes, errors = Timing(), [], []
+    timing = Timing()
+    notes: list[str] = []
+    errors: list[InputError] = []
     frames = stream(sources, notes)
 
-    def decode() -> Frame | SourceEnd | object:
+    def decode() -> Frame | SourceEnd:
         with timed(timing, "decoding"):
             return next(frames, END)
 

@@ -35,7 +35,7 @@ class Detections:
         return len(self.scores)
 
 
-def read_detections(path: str | os.PathLike, annotations: Annotations) -> Detections:
+def read_detections(path: str | os.PathLike[str], annotations: Annotations) -> Detections:
     """Detections of a data set, from any layout that the benchmarks use.
 
     Args:
@@ -100,7 +100,7 @@ def _load_results(path: Path) -> list[dict[str, Any]]:
     return results
 
 
-def _column(results: list[dict[str, Any]], key: str, path: str | os.PathLike) -> list[Any]:
+def _column(results: list[dict[str, Any]], key: str, path: str | os.PathLike[str]) -> list[Any]:
     try:
         return [result[key] for result in results]
     except KeyError:
@@ -113,14 +113,14 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def _numbers(values: list[Any], key: str, path: str | os.PathLike) -> np.ndarray:
+def _numbers(values: list[Any], key: str, path: str | os.PathLike[str]) -> np.ndarray:
     if not all(map(_is_number, values)):
         place = next(place for place, value in enumerate(values) if not _is_number(value))
         raise InputError(f"{path}: detection {place} has {key} {json.dumps(values[place])}, which is no number")
     return np.array(values, np.float64)
 
 
-def _boxes(values: list[Any], path: str | os.PathLike) -> np.ndarray:
+def _boxes(values: list[Any], path: str | os.PathLike[str]) -> np.ndarray:
     try:
         flat = [number for x, y, width, height in values for number in (x, y, width, height)]
         sound = all(type(number) in (int, float) for number in flat)
@@ -147,7 +147,7 @@ def _boxes(values: list[Any], path: str | os.PathLike) -> np.ndarray:
 
 
 def write_detections(
-    path: str | os.PathLike, annotations: Annotations, detections: Detections, settings: dict[str, Any]
+    path: str | os.PathLike[str], annotations: Annotations, detections: Detections, settings: dict[str, Any]
 ) -> None:
     """Write the project's `detections.json`: one entry in `images` a picture, also where nothing was found.
 
