@@ -5,17 +5,22 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test clean
 
-demo: $(VENV)/installed
+demo: $(VENV)/runs
 	$(BIN)/python tools/demo.py
 
-test: $(VENV)/installed
+test: $(VENV)/tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
 
-$(VENV)/installed: requirements.txt pyproject.toml
+# The demo needs no test tools; the tests need all that the demo needs.
+$(VENV)/runs: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/tests: $(VENV)/runs requirements-train.txt requirements-test.txt
+	$(BIN)/python -m pip install --quiet -r requirements-test.txt
 	touch $@
 
 clean:

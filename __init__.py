@@ -1,26 +1,75 @@
 """Upright finds people in pictures and video.
 
+    import upright
+    found = upright.detect("street.jpg")
+    print(found.boxes, found.scores)
+
 The names below are fetched when they are first used, so that `import upright` stays light.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from upright.errors import InputError
+
+if TYPE_CHECKING:
+    from upright.detector.detect import detect
+    from upright.detector.inference import Detected
+    from upright.detector.model import Detector
+    from upright.detector.spatial_transformer import (
+        Affine,
+        Attention,
+        BoundedTheta,
+        ConvolutionalLocalisation,
+        FullyConnectedLocalisation,
+        ParallelSpatialTransformers,
+        Projective,
+        SeparateLocalisations,
+        SpatialTransformer,
+        ThetaRegression,
+        ThinPlateSpline,
+        Transformation,
+    )
+    from upright.detector.weights import load_detector
+
+# Written out for type checkers and editors, which do not look into _HOMES.
+__all__ = [
+    "Affine",
+    "Attention",
+    "BoundedTheta",
+    "ConvolutionalLocalisation",
+    "Detected",
+    "Detector",
+    "FullyConnectedLocalisation",
+    "InputError",
+    "ParallelSpatialTransformers",
+    "Projective",
+    "SeparateLocalisations",
+    "SpatialTransformer",
+    "ThetaRegression",
+    "ThinPlateSpline",
+    "Transformation",
+    "detect",
+    "load_detector",
+]
 
 _HOMES = {
+    "Detected": "upright.detector.inference",
     "Detector": "upright.detector.model",
+    "detect": "upright.detector.detect",
     "load_detector": "upright.detector.weights",
 }
 
-__all__ = sorted(_HOMES)
-
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'upright' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_HOMES.get(name, "upright.detector.spatial_transformer")), name)
+    globals()[name] = value  # so that this is not asked again
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *__all__})

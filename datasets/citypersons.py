@@ -13,14 +13,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy.io import loadmat, savemat
 
 from upright.datasets.coco import corners
+from upright.datasets.entry import DatasetEntry, Flag
+from upright.datasets.matlab import parse_matlab, write_matlab
 from upright.datasets.pictures import read_picture
 from upright.datasets.sample import Annotations, PedestrianDataset, Sample
 from upright.errors import InputError
@@ -41,7 +41,7 @@ NAMES = tuple(CLASSES)
 
 
 @dataclass(frozen=True)
-class Picture:
+class AnnotatedImage:
     """One picture's annotations: its city, its name, its size (0 where the file does not say), float64 rows (n, 10)."""
 
     city: str
@@ -76,13 +76,13 @@ class CityPersons:
             raise InputError(f"citypersons has no split '{split}' with annotations: use one of {', '.join(SPLITS)}")
         self.split = split
         source = _find_annotations(self.root, split, annotations)
-        self._pictures = read_json(source) if source.is_dir() else read_mat(source, split)
+        self._images = read_json(source) if source.is_dir() else read_mat(source, split)
         positive = (PEDESTRIAN, RIDER) if riders else (PEDESTRIAN,)
-        self.annotations = as_annotations(self._pictures, positive)
-        self._rows = np.cumsum([0, *(len(picture.rows) for picture in self._pictures)])
+        self.annotations = as_annotations(self._images, positive)
+        self._rows = np.cumsum([0, *(len(image.rows) for image in self._images)])
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._images)
 
     @property
     def sizes(self) -> np.ndarray:
@@ -90,11 +90,11 @@ class CityPersons:
         return self.annotations.sizes
 
     def __getitem__(self, index: int) -> Sample:
-        picture = self._pictures[index]
-        path = self.root / "leftImg8bit" / self.split / picture.city / picture.name
+        annotated = self._images[index]
+        path = self.root / "leftImg8bit" / self.split / annotated.city / annotated.name
         if not path.is_file():
             raise InputError(
-                f"{self.root} has annotations of {picture.name}, but the picture {path} is missing: unpack "
+                f"{self.root} has annotations of {annotated.name}, but the picture {path} is missing: unpack "
                 f"leftImg8bit_trainvaltest.zip there; without pictures only --detections can be evaluated"
             )
         image = read_picture(path)
@@ -133,14 +133,14 @@ def _find_annotations(root: Path, split: str, given: str | Path | None) -> Path:
         for found in (base / f"anno_{split}.mat", base / "gtBboxCityPersons" / split, base / split):
             if found.is_file() or (found.is_dir() and any(found.glob("*/*.json"))):
                 return found
-    pictures = (root / "leftImg8bit" / split).is_dir()
+    has_images = (root / "leftImg8bit" / split).is_dir()
     raise InputError(
-        f"{bases[0]} {'has pictures but no annotations' if pictures else 'has no annotations of CityPersons'}: "
+        f"{bases[0]} {'has pictures but no annotations' if has_images else 'has no annotations of CityPersons'}: "
         f"anno_{split}.mat or gtBboxCityPersons/{split} must be there; download them, or name them with --annotations"
     )
 
 
-def read_mat(path: Path, split: str) -> list[Picture]:
+def read_mat(path: Path, split: str) -> list[AnnotatedImage]:
     """The pictures of anno_train.mat or anno_val.mat, in the order of the file.
 
     Raises:
@@ -150,17 +150,12 @@ def read_mat(path: Path, split: str) -> list[Picture]:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
-    try:
-        content = loadmat(BytesIO(data))
-    # A damaged or foreign file makes scipy fail with whatever its bytes lead to.
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is no MATLAB file that can be read ({reason}): download it again") from None
+    content = parse_matlab(data, path)
     key = f"anno_{split}_aligned"
     if key not in content:
         names = ", ".join(name for name in content if not name.startswith("__")) or "nothing"
         raise InputError(f"{path} holds {names}, not {key}: give the annotations of CityPersons' {split} pictures")
-    pictures = []
+    images = []
     for number, cell in enumerate(content[key].ravel(), start=1):
         fields = getattr(cell, "dtype", np.dtype(float)).names or ()
         if not {"cityname", "im_name", "bbs"} <= set(fields) or cell.size != 1:
@@ -170,17 +165,17 @@ def read_mat(path: Path, split: str) -> list[Picture]:
         if rows.size and (rows.ndim != 2 or rows.shape[1] != 10):
             raise InputError(f"{path}, picture {number}: a row of bbs has not 10 numbers; download it again")
         city, name = str(entry["cityname"].item()), str(entry["im_name"].item())
-        pictures.append(Picture(city, name, (0, 0), _checked(rows.reshape(-1, 10), f"{path}, {name}")))
-    return pictures
+        images.append(AnnotatedImage(city, name, (0, 0), _checked(rows.reshape(-1, 10), f"{path}, {name}")))
+    return images
 
 
-def read_json(folder: Path) -> list[Picture]:
+def read_json(folder: Path) -> list[AnnotatedImage]:
     """The pictures of gtBboxCityPersons/SPLIT by city and name, which is the order of the .mat files.
 
     Raises:
         InputError: a file that is not of CityPersons.
     """
-    pictures = []
+    images = []
     for path in sorted(folder.glob("*/*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -194,11 +189,11 @@ def read_json(folder: Path) -> list[Picture]:
             raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{path} is no annotation of CityPersons ({type(error).__name__}: {error}): download it again"
+                f"{path} is not an annotation file of CityPersons ({type(error).__name__}: {error}): download it again"
             ) from None
         name = path.name.replace("_gtBboxCityPersons.json", "_leftImg8bit.png")
-        pictures.append(Picture(path.parent.name, name, size, _checked(boxes, str(path))))
-    return pictures
+        images.append(AnnotatedImage(path.parent.name, name, size, _checked(boxes, str(path))))
+    return images
 
 
 def _checked(rows: np.ndarray, where: str) -> np.ndarray:
@@ -209,15 +204,15 @@ def _checked(rows: np.ndarray, where: str) -> np.ndarray:
     return rows
 
 
-def as_annotations(pictures: Sequence[Picture], positive: Sequence[int]) -> Annotations:
+def as_annotations(images: Sequence[AnnotatedImage], positive: Sequence[int]) -> Annotations:
     """The pictures' rows as the evaluation reads them; classes that are not `positive` are ignored."""
-    rows = np.concatenate([np.zeros((0, 10)), *(picture.rows for picture in pictures)])
+    rows = np.concatenate([np.zeros((0, 10)), *(image.rows for image in images)])
     ratio = (rows[:, 8] * rows[:, 9]) / (rows[:, 3] * rows[:, 4])
     return Annotations(
-        image_ids=list(range(1, len(pictures) + 1)),
-        file_names=[picture.name for picture in pictures],
-        sizes=np.array([picture.size for picture in pictures], np.int64).reshape(-1, 2),
-        image_index=np.repeat(np.arange(len(pictures)), [len(picture.rows) for picture in pictures]),
+        image_ids=list(range(1, len(images) + 1)),
+        file_names=[image.name for image in images],
+        sizes=np.array([image.size for image in images], np.int64).reshape(-1, 2),
+        image_index=np.repeat(np.arange(len(images)), [len(image.rows) for image in images]),
         boxes=rows[:, 1:5],
         visible=rows[:, 6:10],
         ignore=~np.isin(rows[:, 0], positive),
@@ -261,13 +256,12 @@ def write_citypersons(dataset: PedestrianDataset, root: str | Path, split: str, 
             "im_name": f"{name}_leftImg8bit.png",
             "bbs": rows.astype(np.int16 if rows.min(initial=0) < 0 else np.uint16),
         }
-    with whole_file(root / f"anno_{split}.mat") as temporary, temporary.open("wb") as file:
-        savemat(file, {f"anno_{split}_aligned": cells}, do_compression=True)
+    write_matlab(root / f"anno_{split}.mat", {f"anno_{split}_aligned": cells}, compressed=True)
 
 
-def _rows_of(annotations: Annotations, picture: int) -> np.ndarray:
+def _rows_of(annotations: Annotations, index: int) -> np.ndarray:
     """int64 (n, 10): the rows of a picture, edges rounded to whole pixels."""
-    chosen = np.flatnonzero(annotations.image_index == picture)
+    chosen = np.flatnonzero(annotations.image_index == index)
     rows = np.zeros((len(chosen), 10), np.int64)
     rows[:, 0] = np.where(annotations.ignore[chosen], 0, PEDESTRIAN)
     rows[:, 1:5] = _whole(annotations.boxes[chosen])
@@ -286,3 +280,24 @@ def _whole(boxes: np.ndarray) -> np.ndarray:
 def _object(row: np.ndarray) -> dict[str, object]:
     values = row.tolist()
     return {"instanceId": values[5], "bbox": values[1:5], "bboxVis": values[6:10], "label": NAMES[values[0]]}
+
+
+def open_citypersons(
+    root: Path, split: str, *, annotations: Sequence[str | Path] = (), riders: bool = False
+) -> CityPersons:
+    """As the registry opens it.
+
+    Raises:
+        InputError: as `CityPersons`.
+    """
+    return CityPersons(root, split, annotations=annotations[0] if annotations else None, riders=riders)
+
+
+ENTRY = DatasetEntry(
+    open=open_citypersons,
+    flags=(
+        Flag("annotations", "file", many=True),
+        Flag("riders", "riders count as people", type=bool, use="training"),
+    ),
+    validation=lambda options: {"annotations": options["annotations"]},
+)

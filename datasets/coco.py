@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from upright.datasets.entry import DatasetEntry, Flag, Options
 from upright.datasets.pictures import read_picture
 from upright.datasets.sample import Annotations, Sample
 from upright.errors import InputError
@@ -82,7 +83,7 @@ def _load(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"cannot read the annotations {path} ({error.strerror}): check the path") from None
     except ValueError as error:
-        raise InputError(f"the annotations {path} are no JSON ({error}): fetch or export the file again") from None
+        raise InputError(f"the annotations {path} are not JSON ({error}): fetch or export the file again") from None
     if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("images", "annotations")):
         raise InputError(f"{path} holds no COCO-style annotations: it needs the lists 'images' and 'annotations'")
     for kind, needed in (("images", {"id"}), ("annotations", {"image_id", "bbox"})):
@@ -232,3 +233,29 @@ def joined(parts: Sequence[Annotations]) -> Annotations:
         category=column("category"),
         attributes={name: np.concatenate([part.attributes[name] for part in parts]) for name in sorted(shared)},
     )
+
+
+def open_coco(root: Path, split: str, *, annotations: Sequence[str | Path] = ()) -> CocoPedestrians:
+    """As the registry opens it; the files are what other data sets call a split.
+
+    Raises:
+        InputError: no files, or as `CocoPedestrians`.
+    """
+    if not annotations:
+        raise InputError("data set 'coco' needs --annotations, one or more JSON files")
+    return CocoPedestrians(root, annotations)
+
+
+def _validation(options: Options) -> Options | None:
+    files = options["val_annotations"]
+    return {"annotations": files} if files else None
+
+
+ENTRY = DatasetEntry(
+    open=open_coco,
+    flags=(
+        Flag("annotations", "JSON files", many=True),
+        Flag("val_annotations", "JSON files to validate on (default: no validation)", many=True, use="validation"),
+    ),
+    validation=_validation,
+)

@@ -1,64 +1,67 @@
-"""Data sets by name. A new data set is one new entry here."""
+"""Data sets by name.
+
+A new data set is one new module with an `ENTRY` (`entry.py` says what that holds), and one new line in `DATASETS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from upright.datasets.entry import DatasetEntry
 from upright.datasets.sample import PedestrianDataset
 from upright.errors import InputError
 
-DATASETS = ("synthetic", "coco", "caltech", "citypersons")
+DATASETS = {
+    "synthetic": "upright.datasets.synthetic.splits",
+    "coco": "upright.datasets.coco",
+    "caltech": "upright.datasets.caltech.dataset",
+    "citypersons": "upright.datasets.citypersons",
+}
+
+
+def dataset_entry(name: str) -> DatasetEntry:
+    """What the data set called `name` declares of itself.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if name not in DATASETS:
+        raise InputError(f"data set '{name}' is not known: use one of {', '.join(DATASETS)}")
+    return import_module(DATASETS[name]).ENTRY
 
 
 def open_dataset(
-    name: str,
-    root: str | Path | None = None,
-    split: str = "val",
-    *,
-    annotations: Sequence[str] | None = None,
-    length: int | None = None,
-    every: int | None = None,
-    sets: Sequence[int] | None = None,
-    riders: bool = False,
-    seed: int = 0,
+    name: str, root: str | Path | None = None, split: str = "val", *, seed: int = 0, **options: Any
 ) -> PedestrianDataset:
-    """A data set, pictures unread.
+    """A data set, its images unread.
+
+        open_dataset("coco", "people", annotations=["street_train.json", "voc_train.json"])
+        open_dataset("caltech", "caltech", "train", annotations=["new"], every=3, sets=[0, 1])
 
     Args:
         name: one of `DATASETS`.
         root: its folder; the synthetic one has none.
         split: "train", "val" or "test"; coco has no splits but its annotation files.
-        annotations: coco: the JSON files. caltech: ["original"] or ["new"]. citypersons: a file, if not in `root`.
-        length: synthetic: number of pictures.
-        every: caltech: every how many frames.
-        sets: caltech: which sets, instead of the split's own.
-        riders: citypersons: riders count as people.
-        seed: synthetic: which world.
+        seed: of data sets that are made at random.
+        options: those that the data set's `ENTRY` declares; None is an option not given.
 
     Raises:
-        InputError: an unknown name, a missing root or file, annotations that cannot be used.
+        InputError: an unknown name or option, a missing root or file, annotations that cannot be used.
     """
-    if name not in DATASETS:
-        raise InputError(f"data set '{name}' is not known: use one of {', '.join(DATASETS)}")
-    if name == "synthetic":
-        from upright.datasets.synthetic import SyntheticPedestrians
-
-        return SyntheticPedestrians(split, length=length, seed=seed)
+    entry = dataset_entry(name)
+    given = {option: value for option, value in options.items() if value is not None}
+    known = entry.options()
+    for option in given:
+        if option not in known:
+            raise InputError(f"data set '{name}' has no option '{option}', only {', '.join(known)}: leave it out")
+    if entry.seeded:
+        given["seed"] = seed
+    if not entry.needs_root:
+        return entry.open(None, split, **given)
     if root is None:
         raise InputError(f"data set '{name}' needs --root, the folder it lies in")
     if not Path(root).is_dir():
         raise InputError(f"the folder {root} does not exist: check --root")
-    if name == "coco":
-        from upright.datasets.coco import CocoPedestrians
-
-        if not annotations:
-            raise InputError("data set 'coco' needs --annotations, one or more JSON files")
-        return CocoPedestrians(root, annotations)
-    if name == "caltech":
-        from upright.datasets.caltech import CaltechPedestrians
-
-        return CaltechPedestrians(root, split, annotations=(annotations or ["original"])[0], every=every, sets=sets)
-    from upright.datasets.citypersons import CityPersons
-
-    return CityPersons(root, split, annotations=(annotations or [None])[0], riders=riders)
+    return entry.open(Path(root), split, **given)

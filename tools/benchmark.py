@@ -4,12 +4,14 @@
     python tools/benchmark.py head --json head.json --repeats 50
     python tools/benchmark.py head --device cuda
     python tools/benchmark.py memory
+    python tools/benchmark.py antialias
 
 `crop_*`: all canonical crops of 1000 proposals, glance and localisation included, over torchvision's MultiScaleRoIAlign
 (sampling ratio 2, 256 channels, 7 x 7, four levels, picture of side 800). `detector_*`: the light preset with its
 transformers over the same preset without. Inference is one forward pass without gradients; training is forward and
 backward, without the optimiser. `memory`: the most that the same canonical crops take beyond the maps themselves, each
-figure from a process of its own.
+figure from a process of its own. `antialias`: how far turned crops of rendered pictures, scaled down with 1 to 4 x 4
+samples a bin, are from the mean over each bin's area, and what they cost.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ Work = Callable[[], object]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("head", "memory"))
+    parser.add_argument("what", choices=("head", "memory", "antialias"))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--document", type=Path, metavar="FILE", help="Markdown whose block to rewrite")
     parser.add_argument("--device", default="cpu")
@@ -54,6 +56,9 @@ def main() -> None:
         raise InputError(f"--device {arguments.device}: this machine has no GPU that torch can use; leave it out")
     torch.manual_seed(0)
     device = torch.device(arguments.device)
+    if arguments.what == "antialias":
+        write_antialias(arguments)
+        return
     said = f"{device_name(device)}, torch {torch.__version__}"
     if arguments.what == "memory":
         write(arguments, *measure_memory(arguments.device, arguments.transformers), f"{said}, MiB:")
@@ -73,18 +78,48 @@ def main() -> None:
     write(arguments, figures | machine, rows, f"{said}, medians of {arguments.repeats}:")
 
 
+def write_antialias(arguments: argparse.Namespace) -> None:
+    """Measure the samples a bin on the CPU, print the table and write it where it was asked for."""
+    from upright.tools.antialias import BINS, COST_MAPS, PICTURES, SAMPLES, SCALES, costs, errors
+
+    seconds = costs(arguments.repeats)
+    error = {scale: errors(scale) for scale in SCALES}
+    lines = [
+        f"Turned crops of {BINS} x {BINS} bins from {PICTURES} rendered pictures: root mean square distance, in grey",
+        "levels (0 to 255), from the mean over each bin's area. Cost: reading "
+        f"{' x '.join(map(str, COST_MAPS))} numbers on a CPU, one sample a bin",
+        f"being 1, medians of {arguments.repeats}.",
+        "",
+        *table(
+            ["samples a bin", *(f"{scale} pixels a bin" for scale in SCALES), "cost"],
+            [
+                [f"{k} x {k}", *(f"{error[scale][i]:.1f}" for scale in SCALES), f"{seconds[i] / seconds[0]:.1f}"]
+                for i, k in enumerate(SAMPLES)
+            ],
+        ),
+    ]
+    print("\n".join(lines))
+    figures = {"samples": SAMPLES, "rms_error": error, "seconds": seconds}
+    write_out(arguments, figures, lines)
+
+
 def write(arguments: argparse.Namespace, figures: dict[str, object], rows: list[list[str]], said: str) -> None:
     """Print a table of both sides and write it where it was asked for."""
     head = ["", "transformers", "baseline", "ratio"]
     first = max(len(row[0]) for row in rows) + 2
     for row in (head, *rows):
         print(f"{row[0]:{first}}" + "".join(f"{cell:>14}" for cell in row[1:]))
+    write_out(arguments, figures, [said, "", *table(head, rows)])
+
+
+def write_out(arguments: argparse.Namespace, figures: dict[str, object], lines: list[str]) -> None:
+    """The figures as JSON and the lines into the document, where they were asked for."""
     if arguments.json:
         with whole_file(arguments.json) as temporary:
             temporary.write_text(json.dumps(figures, indent=2) + "\n")
     if arguments.document:
-        block = {"head": "benchmark", "memory": "memory"}[arguments.what]
-        write_block(arguments.document, block, [said, "", *table(head, rows)])
+        block = {"head": "benchmark", "memory": "memory", "antialias": "antialias"}[arguments.what]
+        write_block(arguments.document, block, lines)
 
 
 def compare(ours: Work, theirs: Work, repeats: int, device, done: Callable[[], object]) -> dict[str, float]:

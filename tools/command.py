@@ -11,6 +11,9 @@ from dataclasses import fields, replace
 from upright.detector.settings import NAMES, PRESETS, Settings
 from upright.errors import InputError
 
+# Packages that a plain install leaves out, and the extra that brings them.
+EXTRAS = {"albumentations": "train", "tensorboard": "train", "h5py": "experiments"}
+
 
 def run(main: Callable[[], None]) -> None:
     """Run a tool's `main` and leave with its status: 0 done, 2 bad input (one line on stderr), 130 after Ctrl-C."""
@@ -18,6 +21,15 @@ def run(main: Callable[[], None]) -> None:
         main()
     except InputError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        print(
+            f"error: {error.name} is not installed: install Upright with its extra '{EXTRAS[error.name]}', "
+            f"from a checkout by pip install '.[{EXTRAS[error.name]}]'",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -2,13 +2,13 @@
 
     # the released weights on a data set
     python tools/evaluate.py --dataset synthetic
-    python tools/evaluate.py --dataset coco --root ../shared/data/people --annotations coco_val.json
+    python tools/evaluate.py --dataset coco --root PICTURES --annotations val.json
 
     # detections against a data set; Caltech needs no pictures for this, only annotations/
     python tools/evaluate.py --dataset caltech --root CALTECH --detections CALTECH/res
 
     # two files, without any model or data set
-    python tools/evaluate.py --ground-truth ../shared/data/citypersons/val_gt.json --detections detections.json
+    python tools/evaluate.py --ground-truth val_gt.json --detections detections.json
 
     # several detectors in one picture, and a sheet of the worst mistakes of each
     python tools/evaluate.py --ground-truth val_gt.json --detections ours=a.json plain=b.json --plot curves.png
@@ -31,7 +31,7 @@ import numpy as np
 
 from upright.datasets.coco import read_annotations
 from upright.datasets.pictures import read_picture
-from upright.datasets.registry import DATASETS, open_dataset
+from upright.datasets.registry import DATASETS, dataset_entry, open_dataset
 from upright.datasets.sample import Annotations, PedestrianDataset
 from upright.detector.evaluation import Detections, Result, evaluate, read_detections, write_detections
 from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
@@ -42,6 +42,7 @@ from upright.detector.evaluation.protocols import PROTOCOLS
 from upright.errors import InputError
 from upright.output import whole_file
 from upright.tools.command import run
+from upright.tools.dataset_flags import add_dataset_flags, dataset_options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,10 +51,8 @@ def parser() -> argparse.ArgumentParser:
     which = truth.add_mutually_exclusive_group(required=True)
     which.add_argument("--dataset", choices=DATASETS)
     which.add_argument("--ground-truth", metavar="JSON", help="COCO- or CityPersons-style file, boxes as they stand")
-    truth.add_argument("--root", help="folder of the data set (not for synthetic)")
-    truth.add_argument("--annotations", nargs="+", help="coco: JSON files; caltech: original or new; citypersons: file")
+    add_dataset_flags(truth, training=False)
     truth.add_argument("--split", choices=("train", "val", "test"), help="default: test for caltech, otherwise val")
-    truth.add_argument("--length", type=int, help="synthetic: number of pictures")
     found = p.add_argument_group("detections (of the released weights where neither is given)")
     found.add_argument(
         "--detections",
@@ -95,7 +94,7 @@ def main() -> None:
     options = parser().parse_args()
     _refuse_contradictions(options)
     dataset, annotations = _ground_truth(options)
-    protocol = options.protocol or ("caltech" if options.dataset == "caltech" else "citypersons")
+    protocol = options.protocol or (dataset_entry(options.dataset).protocol if options.dataset else "citypersons")
     aspect = {"0.41": 0.41, "none": 0.0, None: None}[options.detections_aspect]
     PROTOCOLS[protocol].choose(options.subsets)
 
@@ -151,8 +150,8 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
 def _ground_truth(options: argparse.Namespace) -> tuple[PedestrianDataset | None, Annotations]:
     if options.ground_truth:
         return None, read_annotations(options.ground_truth)
-    split = options.split or ("test" if options.dataset == "caltech" else "val")
-    dataset = open_dataset(options.dataset, options.root, split, annotations=options.annotations, length=options.length)
+    split = options.split or dataset_entry(options.dataset).evaluation_split
+    dataset = open_dataset(options.dataset, options.root, split, **dataset_options(options))
     return dataset, dataset.annotations
 
 

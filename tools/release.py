@@ -1,4 +1,4 @@
-"""Make a released weights file of a run, and write its figures into the model card.
+"""Make a released weights file of a run, and write its figures into the model card and the README.
 
     python tools/release.py runs/people/last.safetensors --figures synthetic=a.json coco_val=b.json
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("weights", type=Path, help="of a run")
     parser.add_argument("--output", type=Path, default=Path("weights/upright-light.safetensors"), metavar="FILE")
     parser.add_argument("--card", type=Path, default=Path("weights/README.md"), metavar="FILE", help="the model card")
+    parser.add_argument("--readme", type=Path, default=Path("README.md"), metavar="FILE", help="gets the first table")
     parser.add_argument("--figures", nargs="+", default=[], metavar="NAME=JSON", help="of tools/evaluate.py")
     arguments = parser.parse_args()
 
@@ -42,7 +44,9 @@ def main() -> None:
     lines += ["Settings:", "", "```json", settings.to_json(), "```"]
     write_block(arguments.card, "training", lines)
     if arguments.figures:
-        write_block(arguments.card, "figures", figure_lines(arguments.figures))
+        lines = figure_lines(arguments.figures)
+        write_block(arguments.card, "figures", lines)
+        write_block(arguments.readme, "figures", list(takewhile(bool, lines)))
 
 
 def stages(provenance: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Train a detector.
 
     python tools/train.py --dataset synthetic --epochs 2 --output runs/first
-    python tools/train.py --dataset coco --root ../shared/data/people \\
-        --annotations street_train.json voc_train.json coco_train.json --extra-synthetic 400 --output runs/people
+    python tools/train.py --dataset coco --root PICTURES --annotations a.json b.json \\
+        --extra-synthetic 400 --output runs/people
     python tools/train.py --dataset citypersons --root CITYPERSONS --preset resnet50 --device cuda --output runs/city
     torchrun --nproc-per-node 2 tools/train.py --dataset synthetic --output runs/two
 
@@ -24,19 +24,14 @@ from upright.datasets.sample import PedestrianDataset
 from upright.detector.settings import PRESETS
 from upright.errors import InputError
 from upright.tools.command import add_setting_flags, chosen_settings, run
+from upright.tools.dataset_flags import add_dataset_flags, dataset_options, recorded_options, validation_options
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = p.add_argument_group("data")
     data.add_argument("--dataset", choices=DATASETS, default="synthetic")
-    data.add_argument("--root", help="folder of the data set (not for synthetic)")
-    data.add_argument("--annotations", nargs="+", help="coco: JSON files; caltech: original or new")
-    data.add_argument("--val-annotations", nargs="+", help="coco: JSON files to validate on (default: no validation)")
-    data.add_argument("--sets", type=int, nargs="+", help="caltech: sets to train on (default 0 to 5; 5 validates)")
-    data.add_argument("--every", type=int, help="caltech: every how many frames (default 30; 3 is the usual 10x)")
-    data.add_argument("--riders", action="store_true", help="citypersons: riders count as people")
-    data.add_argument("--length", type=int, help="synthetic: pictures an epoch")
+    add_dataset_flags(data, training=True)
     data.add_argument("--extra-synthetic", type=int, default=0, metavar="N", help="N synthetic pictures more an epoch")
     data.add_argument("--min-height", type=float, default=12, help="people lower than this (pixels) are ignored")
     data.add_argument("--workers", type=int, default=1, help="processes that load pictures")
@@ -118,20 +113,8 @@ def main() -> None:
     processes = Processes.joined(device)
     directory = None
     if processes.rank == 0:
-        data = {
-            name: getattr(arguments, name)
-            for name in (
-                "dataset",
-                "root",
-                "annotations",
-                "sets",
-                "every",
-                "riders",
-                "length",
-                "extra_synthetic",
-                "min_height",
-            )
-        }
+        data = {name: getattr(arguments, name) for name in ("dataset", "root", "extra_synthetic", "min_height")}
+        data |= recorded_options(arguments)
         start = {"weights": arguments.weights, "backbone_weights": arguments.backbone_weights}
         everything = {"detector": asdict(settings), "training": asdict(options), "data": data, "start": start}
         directory = RunDirectory(arguments.output, everything, resume=arguments.resume)
@@ -154,30 +137,18 @@ def refuse_impossible(arguments: argparse.Namespace) -> None:
 
 
 def training_parts(arguments: argparse.Namespace) -> list[PedestrianDataset]:
-    chosen = open_dataset(
-        arguments.dataset,
-        arguments.root,
-        "train",
-        annotations=arguments.annotations,
-        length=arguments.length,
-        every=arguments.every,
-        sets=arguments.sets,
-        riders=arguments.riders,
-        seed=arguments.seed,
-    )
+    options = dataset_options(arguments)
+    chosen = open_dataset(arguments.dataset, arguments.root, "train", seed=arguments.seed, **options)
     if not arguments.extra_synthetic:
         return [chosen]
     return [chosen, open_dataset("synthetic", split="train", length=arguments.extra_synthetic, seed=arguments.seed)]
 
 
 def validation_set(arguments: argparse.Namespace) -> PedestrianDataset | None:
-    if arguments.dataset == "synthetic":
-        return open_dataset("synthetic", split="val", seed=arguments.seed)
-    if arguments.dataset == "coco":
-        if not arguments.val_annotations:
-            return None
-        return open_dataset("coco", arguments.root, annotations=arguments.val_annotations)
-    return open_dataset(arguments.dataset, arguments.root, "val", annotations=arguments.annotations)
+    options = validation_options(arguments)
+    if options is None:
+        return None
+    return open_dataset(arguments.dataset, arguments.root, "val", seed=arguments.seed, **options)
 
 
 def figures(model: Any, dataset: PedestrianDataset, device: str) -> dict[str, float | None]:

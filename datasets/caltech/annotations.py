@@ -47,7 +47,7 @@ def find_new(root: Path, *, test: bool, every: int) -> tuple[Path | None, dict[F
     """The folder of the new annotations for a split, and its text files by set, video and frame from 0.
 
     The training sets come twice: every 30th frame annotated anew, and every 3rd with the original boxes aligned by a
-    detector. What is asked for oftener than every 30th frame is only in the second.
+    detector. Frames closer together than every 30th are only in the second.
     """
     names = NEW_TEST if test else NEW_TRAIN if every % 30 == 0 else NEW_TRAIN[1:]
     for base in (root, root / "annotations"):
@@ -61,10 +61,10 @@ def find_new(root: Path, *, test: bool, every: int) -> tuple[Path | None, dict[F
 def original_columns(files: Mapping[Video, Path], every: int) -> Columns:
     """The boxes of the frames every, 2 every ... (counted from 1) of some .vbb files."""
     frames: list[Frame] = []
-    picture, parts = [], []
+    image_index, parts = [], []
     for (part, number), path in files.items():
         video = read_vbb(path, every)
-        picture.append(len(frames) + video.frame // every - 1)
+        image_index.append(len(frames) + video.frame // every - 1)
         frames += [(part, number, frame - 1) for frame in range(every, video.frames + 1, every)]
         parts.append(video)
     label, pos, posv, occluded = (
@@ -75,7 +75,7 @@ def original_columns(files: Mapping[Video, Path], every: int) -> Columns:
         # In this order: some persons lie exactly on a limit of a subset, and the last bit decides.
         ratio = (posv[:, 2] * posv[:, 3]) / (pos[:, 2] * pos[:, 3])
     columns: Columns = {
-        "picture": np.concatenate(picture),
+        "picture": np.concatenate(image_index),
         "boxes": pos,
         "visible": posv,
         "visible_ratio": np.where(unhidden, np.inf, ratio),

@@ -66,7 +66,7 @@ def read_bbgt(path: Path) -> FrameAnnotation:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path} is no annotation: it is not plain text") from None
+        raise InputError(f"{path} is not an annotation file: it is not plain text") from None
     header = HEADER.match(lines[0]) if lines else None
     version = int(header[1]) if header else 0
     if version not in COLUMNS:

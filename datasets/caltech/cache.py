@@ -1,7 +1,7 @@
 """What was parsed once, kept as .npz files, so that the next run does not read the whole data set again.
 
 A file of the cache is used only where its key (sizes and times of what it was made from) is still true; a
-damaged, foreign or outdated one is made anew. A folder that cannot be written is no error: nothing is kept.
+damaged, foreign or outdated one is made anew. Nothing is kept where the folder cannot be written.
 """
 
 from __future__ import annotations

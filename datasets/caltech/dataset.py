@@ -31,6 +31,7 @@ from upright.datasets.caltech.bbgt import find_frames
 from upright.datasets.caltech.cache import cache_folder, file_key, load, save
 from upright.datasets.caltech.frames import FrameSource
 from upright.datasets.coco import corners
+from upright.datasets.entry import DatasetEntry, Flag
 from upright.datasets.sample import Sample
 from upright.errors import InputError
 
@@ -213,10 +214,39 @@ class CaltechPedestrians:
         return keep_frames(columns, keep)
 
     def _no_annotations(self, expected: str) -> InputError:
-        pictures = any(True for place in ("set[0-9][0-9]/*.seq", "images/*") for _ in self.root.glob(place))
-        state = "has pictures but no annotations" if pictures else "has no annotations of Caltech"
+        has_images = any(True for place in ("set[0-9][0-9]/*.seq", "images/*") for _ in self.root.glob(place))
+        state = "has pictures but no annotations" if has_images else "has no annotations of Caltech"
         return InputError(f"{self.root} {state}: {expected} must be there; download them, or check --root")
 
 
 def _listed(sets: Sequence[int]) -> str:
     return "sets " + ", ".join(f"{part:02d}" for part in sets)
+
+
+def open_caltech(
+    root: Path,
+    split: str,
+    *,
+    annotations: Sequence[str] = ("original",),
+    every: int | None = None,
+    sets: Sequence[int] | None = None,
+) -> CaltechPedestrians:
+    """As the registry opens it.
+
+    Raises:
+        InputError: as `CaltechPedestrians`.
+    """
+    return CaltechPedestrians(root, split, annotations=annotations[0], every=every, sets=sets)
+
+
+ENTRY = DatasetEntry(
+    open=open_caltech,
+    flags=(
+        Flag("annotations", "original or new", many=True),
+        Flag("sets", "sets to train on (default 0 to 5; 5 validates)", type=int, many=True, use="training"),
+        Flag("every", "every how many frames (default 30; 3 is the usual 10x)", type=int, use="training"),
+    ),
+    evaluation_split="test",
+    protocol="caltech",
+    validation=lambda options: {"annotations": options["annotations"]},
+)

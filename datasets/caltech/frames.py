@@ -12,7 +12,7 @@ from upright.datasets.pictures import read_picture
 from upright.errors import InputError
 
 VIDEOS = ("set{0:02d}/V{1:03d}.seq", "set{0:02d}/set{0:02d}/V{1:03d}.seq", "videos/set{0:02d}/V{1:03d}.seq")
-PICTURES = (
+IMAGES = (
     "images/set{0:02d}_V{1:03d}_I{2:05d}",
     "images/set{0:02d}/V{1:03d}/I{2:05d}",
     "images/set{0:02d}/V{1:03d}/set{0:02d}_V{1:03d}_I{2:05d}",
@@ -42,7 +42,7 @@ class FrameSource:
         self.root = root
         self.cache_dir = cache_dir
         self._videos: dict[tuple[int, int], SeqReader | None] = {}
-        self._layouts = [place + suffix for place in PICTURES for suffix in SUFFIXES]
+        self._layouts = [place + suffix for place in IMAGES for suffix in SUFFIXES]
 
     def video(self, part: int, number: int) -> SeqReader | None:
         """The .seq file of a video, or None where there is none."""

@@ -19,18 +19,20 @@ the index it makes is kept (`cache.py`), and any frame is then one read and one 
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 
 from upright.datasets.caltech import cache
 from upright.errors import InputError
+from upright.output import whole_file
 
 HEADER_SIZE = 1024
 MAGIC = 0xFEED
@@ -83,10 +85,10 @@ class SeqReader:
     def __getitem__(self, index: int) -> np.ndarray:
         """Frame `index` as uint8 (H, W, 3), RGB."""
         data = np.frombuffer(self._bytes(), np.uint8, *self._span(index))
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        if picture is None:
-            raise InputError(f"frame {index} of {self.path} is no readable JPEG: download the file again")
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        if image is None:
+            raise InputError(f"frame {index} of {self.path} is not a readable JPEG: download the file again")
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
     def jpeg(self, index: int) -> bytes:
         """The bytes of frame `index` as they stand in the file: a whole JPEG picture."""
@@ -167,7 +169,7 @@ def read_header(path: Path) -> SeqHeader:
     if len(data) < HEADER_SIZE:
         raise InputError(f"{path} is cut off within its header: download it again")
     if struct.unpack_from("<I", data)[0] != MAGIC or data[4 : 4 + len(NAME)] != NAME:
-        raise InputError(f"{path} is no Norpix .seq video (it does not begin with 'Norpix seq'): download it again")
+        raise InputError(f"{path} is not a Norpix .seq video (it does not begin with 'Norpix seq'): download it again")
     width, height, _, _, _, image_format, frames = struct.unpack_from("<7I", data, 548)
     if image_format not in JPEG_FORMATS:
         raise InputError(
@@ -223,23 +225,25 @@ def _frame_at(data: mmap.mmap | bytes, place: int) -> tuple[int, int]:
 class SeqWriter:
     """Write a .seq file that this project, and MATLAB's seqIo, can read.
 
-    The file stands under its own name only after a `with` block that ended well; otherwise nothing is left.
+    To be used in a `with` block: the file stands under its own name after a block that ended well, and otherwise
+    nothing is left of it.
 
     Args:
         path: the file to write.
         width, height: of the pictures, in pixels.
         fps: frames a second.
         quality: of the JPEG pictures, 0 to 100.
+
+    Raises:
+        InputError: the file cannot be written.
     """
 
     def __init__(self, path: str | Path, width: int, height: int, fps: float = 30.0, quality: int = 90) -> None:
         self.path = Path(path)
         self.width, self.height, self.fps, self.quality = width, height, fps, quality
         self._frames = 0
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        self._file = self._temporary.open("wb")
-        self._file.write(bytes(HEADER_SIZE))
+        self._block = ExitStack()
+        self._file: BinaryIO
 
     def add(self, image: np.ndarray) -> None:
         """Add a picture, uint8 (H, W, 3), RGB."""
@@ -251,26 +255,33 @@ class SeqWriter:
     def add_jpeg(self, data: bytes) -> None:
         """Add a picture that is a JPEG file already, without coding it again."""
         if not (data.startswith(START) and data.endswith(END)):
-            raise InputError(f"picture {self._frames} given to {self.path} is no whole JPEG file")
+            raise InputError(f"picture {self._frames} given to {self.path} is not a whole JPEG file")
         seconds, thousandths = divmod(round(self._frames / self.fps * 1000), 1000)
         self._file.write((len(data) + 4).to_bytes(4, "little") + data)
         self._file.write(TIMESTAMP.pack(seconds, thousandths) + bytes(TRAILERS[-1] - TIMESTAMP.size))
         self._frames += 1
 
     def __enter__(self) -> SeqWriter:
+        with ExitStack() as block:
+            temporary = block.enter_context(whole_file(self.path))
+            self._file = block.enter_context(temporary.open("wb"))
+            self._file.write(bytes(HEADER_SIZE))
+            block.push(self._finish)
+            self._block = block.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._block.__exit__(kind, error, trace)
+
+    def _finish(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """The header, which knows the number of frames, where the block ended well."""
         if kind is None:
             self._file.seek(0)
             self._file.write(self._header())
-        self._file.close()
-        if kind is None:
-            os.replace(self._temporary, self.path)
-        else:
-            self._temporary.unlink()
 
     def _header(self) -> bytes:
         unpacked = self.width * self.height * 3

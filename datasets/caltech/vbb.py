@@ -10,7 +10,6 @@ reading takes. So before scipy parses it, the cells of frames that nobody asked 
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -18,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat, savemat
 
+from upright.datasets.matlab import parse_matlab, write_matlab
 from upright.errors import InputError
-from upright.output import whole_file
 
 VERSION = 1.4
 # Types and classes of the elements of a MATLAB file, as "MAT-File Format" numbers them.
@@ -88,12 +86,9 @@ def _load(path: Path, every: int) -> tuple[dict[str, np.ndarray], int | None]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
     thinned = _keep_every(data, every) if every > 1 else None
-    try:
-        return loadmat(io.BytesIO(thinned[0] if thinned else data)), thinned[1] if thinned else None
-    # A damaged or foreign file makes scipy fail with whatever its bytes lead to.
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is no MATLAB file that can be read ({reason}): unpack it again") from None
+    if thinned is None:
+        return parse_matlab(data, path), None
+    return parse_matlab(thinned[0], path), thinned[1]
 
 
 def _labels(annotation: np.void) -> list[str]:
@@ -208,7 +203,6 @@ def _cut_struct(element: bytes, every: int) -> tuple[bytes, int] | None:
 
 def write_vbb(path: str | Path, annotation: VideoAnnotation) -> None:
     """Write a .vbb file of version 1.4, as MATLAB's `vbb` reads it; an object has the label of its first box."""
-    path = Path(path)
     content = {
         "nFrame": float(annotation.frames),
         "objLists": _cells(annotation),
@@ -217,8 +211,7 @@ def write_vbb(path: str | Path, annotation: VideoAnnotation) -> None:
         "log": 0.0,
         "logLen": 0.0,
     }
-    with whole_file(path) as temporary, temporary.open("wb") as file:
-        savemat(file, {"A": content, "vers": VERSION})
+    write_matlab(Path(path), {"A": content, "vers": VERSION})
 
 
 def _cells(annotation: VideoAnnotation) -> np.ndarray:

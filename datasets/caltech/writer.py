@@ -28,7 +28,7 @@ def write_caltech(
     part: int,
     *,
     step: int = 30,
-    pictures_per_video: int = 60,
+    images_per_video: int = 60,
     quality: int = 90,
 ) -> None:
     """Write a data set as one of Caltech's sets: .seq, .vbb and the text files of the new annotations.
@@ -41,7 +41,7 @@ def write_caltech(
         root: the folder; other sets in it stay.
         part: number of the set, 0 to 5 for training and 6 to 10 for testing.
         step: how many frames a picture takes up.
-        pictures_per_video: after so many a new video begins.
+        images_per_video: after so many a new video begins.
         quality: of the JPEG pictures, 0 to 100.
 
     Raises:
@@ -50,40 +50,40 @@ def write_caltech(
     if not 0 <= part <= 10:
         raise InputError(f"caltech has no set {part}: use 0 to 10")
     root = Path(root)
-    for number, first in enumerate(range(0, len(dataset), pictures_per_video)):
-        pictures = range(first, min(first + pictures_per_video, len(dataset)))
+    for number, first in enumerate(range(0, len(dataset), images_per_video)):
+        indices = range(first, min(first + images_per_video, len(dataset)))
         name = f"set{part:02d}/V{number:03d}"
-        _write_video(dataset, pictures, root / f"{name}.seq", step, quality)
-        write_vbb(root / f"annotations/{name}.vbb", _video_annotation(dataset.annotations, pictures, step))
+        _write_video(dataset, indices, root / f"{name}.seq", step, quality)
+        write_vbb(root / f"annotations/{name}.vbb", _video_annotation(dataset.annotations, indices, step))
         folder = NEW_TEST[0] if part > 5 else NEW_TRAIN[0] if step % 30 == 0 else TEN_TIMES
-        for place, picture in enumerate(pictures):
+        for place, index in enumerate(indices):
             file = f"set{part:02d}_V{number:03d}_I{step * (place + 1) - 1:05d}.txt"
-            write_bbgt(root / folder / file, _frame_annotation(dataset.annotations, picture))
+            write_bbgt(root / folder / file, _frame_annotation(dataset.annotations, index))
 
 
-def _write_video(dataset: PedestrianDataset, pictures: range, path: Path, step: int, quality: int) -> None:
-    height, width = dataset[pictures[0]].image.shape[:2]
+def _write_video(dataset: PedestrianDataset, indices: range, path: Path, step: int, quality: int) -> None:
+    height, width = dataset[indices[0]].image.shape[:2]
     between = cv2.imencode(".jpg", np.full((height, width, 3), GREY, np.uint8))[1].tobytes()
     with SeqWriter(path, width, height, quality=quality) as video:
-        for picture in pictures:
+        for index in indices:
             for _ in range(step - 1):
                 video.add_jpeg(between)
-            image = dataset[picture].image
+            image = dataset[index].image
             if image.shape != (height, width, 3):
                 raise InputError(
-                    f"picture {picture} is {image.shape[1]} x {image.shape[0]}, but {path} is {width} x {height}: "
+                    f"picture {index} is {image.shape[1]} x {image.shape[0]}, but {path} is {width} x {height}: "
                     f"write pictures of each size into a set of their own"
                 )
             video.add(image)
 
 
-def _video_annotation(annotations: Annotations, pictures: range, step: int) -> VideoAnnotation:
-    rows = np.flatnonzero(np.isin(annotations.image_index, pictures))
+def _video_annotation(annotations: Annotations, indices: range, step: int) -> VideoAnnotation:
+    rows = np.flatnonzero(np.isin(annotations.image_index, indices))
     rows = rows[np.argsort(annotations.image_index[rows], kind="stable")]
     unhidden = _unhidden(annotations, rows)
     return VideoAnnotation(
-        frames=step * len(pictures),
-        frame=step * (annotations.image_index[rows] - pictures[0] + 1),
+        frames=step * len(indices),
+        frame=step * (annotations.image_index[rows] - indices[0] + 1),
         object_id=np.arange(1, len(rows) + 1),
         label=_labels(annotations, rows),
         pos=annotations.boxes[rows] + [1, 1, 0, 0],
@@ -92,8 +92,8 @@ def _video_annotation(annotations: Annotations, pictures: range, step: int) -> V
     )
 
 
-def _frame_annotation(annotations: Annotations, picture: int) -> FrameAnnotation:
-    rows = np.flatnonzero(annotations.image_index == picture)
+def _frame_annotation(annotations: Annotations, index: int) -> FrameAnnotation:
+    rows = np.flatnonzero(annotations.image_index == index)
     unhidden = _unhidden(annotations, rows)
     return FrameAnnotation(
         label=_labels(annotations, rows),

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from upright.datasets.synthetic.figure import Figure, Skeleton, body_height, build_skeleton, draw_figure_at_random
-from upright.datasets.synthetic.furniture import VARIANTS, Prop
-from upright.datasets.synthetic.poses import POSES
-from upright.datasets.synthetic.view import View
+from upright.datasets.synthetic.figure.poses import POSES
+from upright.datasets.synthetic.street.furniture import VARIANTS, Prop
+from upright.datasets.synthetic.street.view import View
 
 POSE_ODDS = (0.24, 0.32, 0.08, 0.09, 0.06, 0.08, 0.08, 0.05)
 LEAST, MOST = 27.0, 338.0  # heights of people in a picture of 480 rows, a little inside 25 to 350

@@ -13,12 +13,12 @@ import numpy as np
 
 from upright.datasets.sample import Sample
 from upright.datasets.synthetic import sensor
-from upright.datasets.synthetic.canvas import SOLID, Sprite
+from upright.datasets.synthetic.drawing.canvas import SOLID, Sprite
 from upright.datasets.synthetic.figure import Figure, render_figure
-from upright.datasets.synthetic.furniture import render_prop
 from upright.datasets.synthetic.population import Placed, draw_population
-from upright.datasets.synthetic.scenery import paint_scenery
-from upright.datasets.synthetic.view import View, draw_view
+from upright.datasets.synthetic.street.furniture import render_prop
+from upright.datasets.synthetic.street.scenery import paint_scenery
+from upright.datasets.synthetic.street.view import View, draw_view
 
 LEAST_SEEN = 0.2  # share of a person's pixels under which nobody can judge: an ignore region
 LEAST_PIXELS = 12  # with fewer pixels in view a person is not annotated at all
@@ -48,13 +48,13 @@ def generator(seed: int, index: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, index, stream))))
 
 
-def compose(view: View, placed: list[Placed], picture: np.ndarray | None = None) -> tuple[np.ndarray, Boxes]:
+def compose(view: View, placed: list[Placed], image: np.ndarray | None = None) -> tuple[np.ndarray, Boxes]:
     """Draw everybody from far to near.
 
     Args:
         view: the camera.
         placed: people and things in any order.
-        picture: uint8 (H, W, 3), the stage, drawn over in place; None makes the masks alone.
+        image: uint8 (H, W, 3), the stage, drawn over in place; None makes the masks alone.
 
     Returns:
         owner int16 (H, W): 1 + the row of `Boxes` that each pixel belongs to, 0 for everything else; and the boxes.
@@ -63,11 +63,11 @@ def compose(view: View, placed: list[Placed], picture: np.ndarray | None = None)
     owner = np.zeros((height, width), np.int16)
     source = sorted(range(len(placed)), key=lambda i: -placed[i].depth)
     order = [placed[i] for i in source]
-    sprites = [_render(p, view, coloured=picture is not None) for p in order]
-    if picture is not None:
-        _cast_shadows(picture, sprites, order, view)
+    sprites = [_render(p, view, coloured=image is not None) for p in order]
+    if image is not None:
+        _cast_shadows(image, sprites, order, view)
     for k, (sprite, p) in enumerate(zip(sprites, order, strict=True), start=1):
-        _paste(picture, owner, sprite, view, p.depth, k)
+        _paste(image, owner, sprite, view, p.depth, k)
     boxes = Boxes()
     kept = np.zeros(len(order) + 1, np.int16)
     for k, (sprite, p) in enumerate(zip(sprites, order, strict=True), start=1):
@@ -101,7 +101,7 @@ def _window(sprite: Sprite, shape: tuple[int, ...]) -> tuple[slice, slice, slice
     )
 
 
-def _paste(picture: np.ndarray | None, owner: np.ndarray, sprite: Sprite, view: View, depth: float, mark: int) -> None:
+def _paste(image: np.ndarray | None, owner: np.ndarray, sprite: Sprite, view: View, depth: float, mark: int) -> None:
     window = _window(sprite, owner.shape)
     if window is None:
         return
@@ -111,7 +111,7 @@ def _paste(picture: np.ndarray | None, owner: np.ndarray, sprite: Sprite, view: 
     region[alpha >= SOLID] = 0
     if sprite.seen is not None:
         region[sprite.seen[own_rows, own_columns]] = mark
-    if picture is None:
+    if image is None:
         return
     colour = sprite.colour[own_rows, own_columns]
     cover = cv2.merge((alpha, alpha, alpha))
@@ -119,11 +119,11 @@ def _paste(picture: np.ndarray | None, owner: np.ndarray, sprite: Sprite, view: 
     if fade > 0.02:
         veil = cv2.multiply(cover, (*view.haze_colour, 0), scale=1 / 255)
         colour = cv2.addWeighted(colour, 1 - fade, veil, fade, 0)
-    behind = picture[rows, columns]
-    picture[rows, columns] = cv2.add(cv2.multiply(behind, cv2.bitwise_not(cover), scale=1 / 255), colour)
+    behind = image[rows, columns]
+    image[rows, columns] = cv2.add(cv2.multiply(behind, cv2.bitwise_not(cover), scale=1 / 255), colour)
 
 
-def _cast_shadows(picture: np.ndarray, sprites: list[Sprite], order: list[Placed], view: View) -> None:
+def _cast_shadows(image: np.ndarray, sprites: list[Sprite], order: list[Placed], view: View) -> None:
     """Lay every silhouette on the ground, away from the light, and darken the ground there and under the feet."""
     width, height = view.size
     ground = np.zeros((-(-height // SHADOW_STEP), -(-width // SHADOW_STEP)), np.uint8)
@@ -163,7 +163,7 @@ def _cast_shadows(picture: np.ndarray, sprites: list[Sprite], order: list[Placed
     soft = cv2.convertScaleAbs(cv2.GaussianBlur(contact, (0, 0), 1.6), alpha=0.42)
     keep = cv2.bitwise_not(cv2.max(hard, soft))
     keep = cv2.resize(keep, (width, height), interpolation=cv2.INTER_LINEAR)
-    cv2.multiply(picture, cv2.merge((keep, keep, keep)), dst=picture, scale=1 / 255)
+    cv2.multiply(image, cv2.merge((keep, keep, keep)), dst=image, scale=1 / 255)
 
 
 def _fallen(alpha: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> tuple[slice, slice, np.ndarray] | None:
@@ -275,8 +275,8 @@ def render_scene(seed: int, index: int, size: tuple[int, int] = (640, 480)) -> S
         size: width and height in pixels.
     """
     view, placed = describe(seed, index, size)
-    picture = paint_scenery(generator(seed, index, 1), view)
-    _, boxes = compose(view, placed, picture)
+    clean = paint_scenery(generator(seed, index, 1), view)
+    _, boxes = compose(view, placed, clean)
     rng = generator(seed, index, 2)
-    image = sensor.expose(picture, sensor.draw_sensor(rng), rng)
+    image = sensor.expose(clean, sensor.draw_sensor(rng), rng)
     return make_sample(image, boxes, index + 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from upright.datasets.synthetic import textures
+from upright.datasets.synthetic.drawing import textures
 
 
 @dataclass(frozen=True)
@@ -15,14 +15,14 @@ class Sensor:
     """One camera's settings.
 
     Attributes:
-        blur: deviation of the blur in pixels, 0 for none.
+        blur: standard deviation (std) of the blur in pixels, 0 for none.
         sharpen: how much the camera sharpens, 0 for not.
         motion: length of a motion blur in pixels (odd), 0 for none.
         exposure: mean grey level that the camera aims at.
         gain: contrast about the middle.
         gamma: exponent of the tone curve.
         tint: factors of red, green and blue.
-        noise: deviation of the noise in grey levels.
+        noise: standard deviation of the noise in grey levels.
         quality: JPEG quality, 0 for no JPEG.
     """
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
+from upright.datasets.entry import DatasetEntry, Flag
 from upright.datasets.sample import Annotations, Sample
 from upright.datasets.synthetic.scene import box_columns, measure_scene, render_scene
 from upright.errors import InputError
@@ -28,7 +30,7 @@ class SyntheticPedestrians:
         seed: another seed gives another series, in every split.
 
     Raises:
-        InputError: unknown split, a length or a size that makes no picture.
+        InputError: unknown split, a length below 1, too small a size, or a negative seed.
     """
 
     def __init__(
@@ -88,3 +90,16 @@ class SyntheticPedestrians:
 
 def _corners_to_size(boxes: np.ndarray) -> np.ndarray:
     return np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1)
+
+
+def open_synthetic(root: Path | None, split: str, *, length: int | None = None, seed: int = 0) -> SyntheticPedestrians:
+    """As the registry opens it."""
+    return SyntheticPedestrians(split, length=length, seed=seed)
+
+
+ENTRY = DatasetEntry(
+    open=open_synthetic,
+    flags=(Flag("length", "number of pictures, in training those of an epoch", type=int),),
+    needs_root=False,
+    seeded=True,
+)

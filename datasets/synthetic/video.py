@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from upright.datasets.synthetic import sensor
 from upright.datasets.synthetic.figure import Figure, body_height, build_skeleton, draw_figure_at_random
+from upright.datasets.synthetic.figure.poses import cycling, running, walking
 from upright.datasets.synthetic.population import MOST, Placed, draw_surroundings
-from upright.datasets.synthetic.poses import cycling, running, walking
 from upright.datasets.synthetic.scene import box_columns, compose, generator
-from upright.datasets.synthetic.scenery import paint_scenery
-from upright.datasets.synthetic.view import View, draw_view
+from upright.datasets.synthetic.street.scenery import paint_scenery
+from upright.datasets.synthetic.street.view import View, draw_view
 from upright.errors import InputError
 from upright.output import whole_file
 
@@ -89,12 +89,12 @@ def render_video(
         `track` (int64, the same number for the same person in every frame).
 
     Raises:
-        InputError: a length, rate or size that makes no video, or no encoder.
+        InputError: less than one frame, a size that cannot be encoded, or no encoder.
     """
     path = Path(path)
     frames = round(seconds * fps)
     if frames < 1 or not fps > 0:
-        raise InputError(f"{path}: {seconds} s at {fps} frames a second is no video; ask for at least one frame")
+        raise InputError(f"{path}: {seconds} s at {fps} frames a second is not even one frame; ask for more")
     if min(size) < 96 or size[0] % 2 or size[1] % 2:
         raise InputError(f"{path}: size {size[0]} x {size[1]} cannot be encoded; use even sides of at least 96")
     rng = generator(seed, 0, 3)
@@ -129,8 +129,8 @@ def _render_frame(
         x, z = walker.place(time)
         placed.append(Placed(walker.pose(time), view.scale(z), view.foot(x, z), z, "person"))
         tracks.append(number)
-    picture = stage.copy()
-    _, boxes = compose(view, placed, picture)
+    image = stage.copy()
+    _, boxes = compose(view, placed, image)
     columns = box_columns(boxes)
     width, height = view.size
     table = {
@@ -139,7 +139,7 @@ def _render_frame(
         **columns,
         "track": np.array([tracks[k] for k in boxes.source], np.int64),
     }
-    return table, picture
+    return table, image
 
 
 def _video_view(rng: np.random.Generator, size: tuple[int, int]) -> View:

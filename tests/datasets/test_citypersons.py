@@ -148,7 +148,7 @@ def test_foreign_files_give_one_clear_line(root):
     whole = path.read_bytes()
     for content in (b"", b"hello", bytes(3000), whole[: len(whole) // 2]):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"anno_val\.mat is no MATLAB file") as error:
+        with pytest.raises(InputError, match=r"anno_val\.mat is not a MATLAB file") as error:
             CityPersons(root, "val")
         assert "\n" not in str(error.value)
     mat(path, good, key="anno_train_aligned")
@@ -180,7 +180,7 @@ def test_foreign_json_gives_one_clear_line(root, content):
     as_json(root, root)
     path = root / "gtBboxCityPersons/val/a/a_000000_000002_gtBboxCityPersons.json"
     path.write_text(content)
-    with pytest.raises(InputError, match=r"a_000000_000002.* is no annotation of CityPersons") as error:
+    with pytest.raises(InputError, match=r"a_000000_000002.* is not an annotation file of CityPersons") as error:
         CityPersons(root, "val")
     assert "\n" not in str(error.value)
 

@@ -133,8 +133,8 @@ def test_a_frame_whose_end_was_never_written_ends_the_file_there(tmp_path):
     [
         (b"", "cut off within its header"),
         (bytes(500), "cut off within its header"),
-        (bytes(4000), "no Norpix .seq video"),
-        (plain_file([], 10, magic=0xFEEE), "no Norpix .seq video"),
+        (bytes(4000), "not a Norpix .seq video"),
+        (plain_file([], 10, magic=0xFEEE), "not a Norpix .seq video"),
         (plain_file(jpegs(2), 10, image_format=100), "format 100"),
         (plain_file(jpegs(2), 10)[:1100], "no whole frame"),
         (plain_file([], 10), "no whole frame"),
@@ -213,5 +213,11 @@ def test_writer_refuses_pictures_of_another_size_or_kind(tmp_path):
     with SeqWriter(tmp_path / "V000.seq", 32, 24) as writer:
         with pytest.raises(ValueError, match="24 x 32"):
             writer.add(np.zeros((32, 24, 3), np.uint8))
-        with pytest.raises(InputError, match="no whole JPEG"):
+        with pytest.raises(InputError, match="not a whole JPEG"):
             writer.add_jpeg(b"\x89PNG")
+
+
+def test_a_video_that_cannot_be_written_is_an_input_error(tmp_path):
+    (tmp_path / "set00").write_text("a file where a folder should be")
+    with pytest.raises(InputError, match=r"V000\.seq: cannot be written"), SeqWriter(tmp_path / "set00/V000.seq", 8, 8):
+        pass

@@ -18,8 +18,8 @@ def pictures():
 @pytest.fixture(scope="module")
 def root(pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("caltech")
-    write_caltech(pictures, folder, part=0, step=3, pictures_per_video=3)
-    write_caltech(pictures, folder, part=6, pictures_per_video=3)
+    write_caltech(pictures, folder, part=0, step=3, images_per_video=3)
+    write_caltech(pictures, folder, part=6, images_per_video=3)
     return folder
 
 

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from upright.datasets.synthetic.figure import Figure, draw_figure_at_random, render_figure
-from upright.datasets.synthetic.furniture import Prop, render_prop
+from upright.datasets.synthetic.figure.poses import POSES
 from upright.datasets.synthetic.population import Placed
-from upright.datasets.synthetic.poses import POSES
 from upright.datasets.synthetic.scene import (
     LEAST_PIXELS,
     LEAST_SEEN,
@@ -24,7 +23,8 @@ from upright.datasets.synthetic.scene import (
     measure_scene,
     render_scene,
 )
-from upright.datasets.synthetic.view import draw_view
+from upright.datasets.synthetic.street.furniture import Prop, render_prop
+from upright.datasets.synthetic.street.view import draw_view
 
 SIZE = (320, 240)
 

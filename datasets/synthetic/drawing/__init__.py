@@ -1,0 +1,1 @@
+"""What everything rendered is drawn with: a canvas that makes sprites, colours and textures."""

@@ -1,1 +1,0 @@
-"""Experiments whose figures stand in docs/, each from one command."""
