@@ -56,12 +56,12 @@ class Recorder:
             self._write(frame, crops_name(frame.source.output), panel)
 
     def _write(self, frame: Frame, path: Path, image: np.ndarray) -> None:
-        if frame.rate is None:
+        if frame.fps is None:
             write_picture(path, image)
             self.written.append(path)
             return
         if path not in self._videos:
-            self._videos[path] = VideoWriter(path, frame.rate, image.shape[1::-1])
+            self._videos[path] = VideoWriter(path, frame.fps, image.shape[1::-1])
         self._videos[path].write(image)
 
     def finish(self) -> None:

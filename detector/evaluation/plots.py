@@ -49,7 +49,7 @@ def plot_curves(path: str | os.PathLike[str], results: Mapping[str, Result], *, 
     canvas = FigureCanvasAgg(figure)
     formats = canvas.get_supported_filetypes()
     if path.suffix.lstrip(".").lower() not in formats:
-        raise InputError(f"{path}: no picture format; end the name in one of .{', .'.join(sorted(formats))}")
+        raise InputError(f"{path}: not a picture format; end the name in one of .{', .'.join(sorted(formats))}")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     colours = {name: f"C{index % 10}" for index, name in enumerate(results)}
     for panel, subset in zip(panels, names, strict=False):
