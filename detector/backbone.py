@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import mobilenet_v2, resnet50
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
-PICTURE = "picture"  # the name of the pictures among the maps
+from upright.detector.picture_crops import PICTURE
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,11 @@ class PyramidBackbone(nn.Module):
         # Biases are frozen too (folding leaves them so): they are what batch normalisation adds. Edges and corners
         # are learnt well enough from ImageNet, and these are the largest maps to go back through.
         self.stages[0].requires_grad_(False)
+
+    @property
+    def pretrained(self) -> tuple[nn.Module, ...]:
+        """The parts whose weights come from ImageNet."""
+        return (self.stages,)
 
     def forward(self, pictures: Tensor) -> OrderedDict[str, Tensor]:
         """

@@ -14,11 +14,13 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
 
 from upright.detector.backbone import PyramidBackbone
+from upright.detector.dense_proposals import DenseProposals
 from upright.detector.person_priors import PERSON_PRIORS
 from upright.detector.picture_crops import PictureCrops
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 from upright.detector.regions import ProposalNetwork, RegionHead, RegionHeads
 from upright.detector.settings import Settings
+from upright.detector.shufflenet import ShuffleNetPyramid
 from upright.detector.spatial_transformer import Transformation, transformations
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
@@ -95,6 +97,11 @@ class Detector(GeneralizedRCNN):
         return self.roi_heads.box_roi_pool
 
     @property
+    def pretrained(self) -> tuple[nn.Module, ...]:
+        """The parts that start from published weights, and learn at a rate of their own."""
+        return (*self.backbone.pretrained, *self.rpn.pretrained)
+
+    @property
     def pose_pool_transformation(self) -> Transformation | None:
         """The family of transformations that theta belongs to, or None in the baseline."""
         return self.pool.transformation
@@ -128,12 +135,22 @@ def build_pool(settings: Settings, strides: tuple[int, ...]) -> PoseNormalisingP
     )
 
 
-def build_proposals(settings: Settings, strides: tuple[int, ...]) -> ProposalNetwork:
-    """The region proposal network on maps of these strides.
+def build_backbone(settings: Settings, network: nn.Module | None) -> PyramidBackbone | ShuffleNetPyramid:
+    """The backbone; `network` as in `build_detector`."""
+    if settings.backbone == "shufflenet_v2":
+        return ShuffleNetPyramid()
+    return PyramidBackbone(settings.backbone, settings.channels, network)
+
+
+def build_proposals(settings: Settings, strides: tuple[int, ...]) -> ProposalNetwork | DenseProposals:
+    """What proposes regions on maps of these strides.
 
     Raises:
         ValueError: the anchors do not spread evenly over the maps.
     """
+    kept = {"training": settings.train_proposals, "testing": settings.test_proposals}
+    if settings.proposals == "dense":
+        return DenseProposals(strides, settings.channels, kept)
     heights, levels = settings.anchor_heights, len(strides)
     scales = len(heights) // levels
     if scales * levels != len(heights):
@@ -155,7 +172,7 @@ def build_proposals(settings: Settings, strides: tuple[int, ...]) -> ProposalNet
         batch_size_per_image=256,
         positive_fraction=0.5,
         pre_nms_top_n={"training": 1000, "testing": 1000},
-        post_nms_top_n={"training": settings.train_proposals, "testing": settings.test_proposals},
+        post_nms_top_n=kept,
         nms_thresh=0.7,
     )
 
@@ -173,6 +190,8 @@ def build_heads(settings: Settings, strides: tuple[int, ...]) -> RegionHeads:
         RegionHead(in_features, settings.head_width, pool.theta_features),
         picture_crops=picture_crops,
         batch_size_per_image=settings.head_samples,
+        score_target=settings.score_target,
+        first_stage_share=settings.first_stage_share,
         score_threshold=settings.score_threshold,
         nms_threshold=settings.nms_threshold,
         detections=settings.detections,
@@ -185,9 +204,10 @@ def build_detector(settings: Settings, backbone_network: nn.Module | None = None
     Args:
         settings: a preset or a change of one.
         backbone_network: torchvision's classifier to take the backbone from, with its weights (see
-            `upright.detector.weights.load_backbone`); random weights by default.
+            `upright.detector.weights.load_backbone`); random weights by default, and in "shufflenet_v2", which is
+            filled by `upright.detector.weights.fill_first_stage`.
     """
-    backbone = PyramidBackbone(settings.backbone, settings.channels, backbone_network)
+    backbone = build_backbone(settings, backbone_network)
     # In this order: it decides which part gets which of the random numbers.
     proposals = build_proposals(settings, backbone.strides)
     heads = build_heads(settings, backbone.strides)

@@ -15,6 +15,7 @@ from torch.nn.functional import avg_pool2d
 from upright.detector.region_reading import Regions
 from upright.detector.spatial_transformer import Transformation, target_points
 
+PICTURE = "picture"  # the name of the pictures among the maps
 CROP_SIZE = 32  # pixels a side
 STRIDES = (1, 2, 4, 8, 16)  # of the picture and its averages: large regions are read without aliasing
 CHANNELS = (16, 32, 64)  # of the convolutions, each of which halves the sides

@@ -8,46 +8,29 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
 from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import boxes as box_ops
 
-from upright.detector.backbone import PICTURE
-from upright.detector.picture_crops import PictureCrops
+from upright.detector.dense_proposals import Proposals
+from upright.detector.ignored import inside_ignored, people
+from upright.detector.picture_crops import PICTURE, PictureCrops
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 
-IGNORE_OVERLAP = 0.5
 
-
-def inside_ignored(boxes: Tensor, target: dict[str, Tensor]) -> Tensor:
-    """Which boxes lie mostly inside one of the target's ignore regions.
-
-    Args:
-        boxes: (n, 4), x1 y1 x2 y2.
-        target: with "boxes" (m, 4) and "ignore" bool (m,).
-
-    Returns:
-        bool (n,).
-    """
-    regions = target["boxes"][target["ignore"]].to(boxes.dtype)
-    if len(regions) == 0:
-        return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
-    left_top = torch.max(boxes[:, None, :2], regions[:, :2])
-    right_bottom = torch.min(boxes[:, None, 2:], regions[:, 2:])
-    intersection = (right_bottom - left_top).clamp(min=0).prod(dim=2)  # (n, m)
-    area = box_ops.box_area(boxes)[:, None]
-    return (intersection >= IGNORE_OVERLAP * area).any(dim=1) & (area[:, 0] > 0)
-
-
-def people(target: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The target without its ignore regions: "boxes" (n, 4) and "labels" (n,)."""
-    keep = ~target["ignore"]
-    return {"boxes": target["boxes"][keep], "labels": target["labels"][keep]}
+def paired_iou(boxes: Tensor, others: Tensor) -> Tensor:
+    """Intersection over union (n,) of boxes (n, 4) and others (n, 4), row by row."""
+    sides = torch.min(boxes[:, 2:], others[:, 2:]) - torch.max(boxes[:, :2], others[:, :2])
+    intersection = sides.clamp(min=0).prod(dim=1)
+    return intersection / (box_ops.box_area(boxes) + box_ops.box_area(others) - intersection).clamp(min=1e-6)
 
 
 class ProposalNetwork(RegionProposalNetwork):
     """torchvision's region proposal network; anchors on ignore regions are not learnt from."""
+
+    pretrained: tuple[nn.Module, ...] = ()
 
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
@@ -118,6 +101,10 @@ class RegionHeads(RoIHeads):
         head: a `RegionHead`.
         picture_crops: what is read of the picture itself, given among `features`; None: nothing.
         batch_size_per_image: regions a picture that are learnt from, at most a quarter of them people.
+        score_target: what a score is learnt as: "class", person or not, or "overlap", that of the refined box with the
+            person, 0 for background (Li et al. 2020, *Generalized focal loss*, section 3).
+        first_stage_share: s of the final score first^s region^(1 - s), where proposals have scores (Zhou et al. 2021,
+            *Probabilistic two-stage detection*, section 4); 0 is the region's score alone.
         score_threshold, nms_threshold, detections: what is kept of a picture's regions.
     """
 
@@ -128,6 +115,8 @@ class RegionHeads(RoIHeads):
         *,
         picture_crops: PictureCrops | None = None,
         batch_size_per_image: int,
+        score_target: str = "class",
+        first_stage_share: float = 0.0,
         score_threshold: float,
         nms_threshold: float,
         detections: int,
@@ -146,19 +135,22 @@ class RegionHeads(RoIHeads):
             detections_per_img=detections,
         )
         self.picture_crops = picture_crops
+        self.score_target = score_target
+        self.first_stage_share = first_stage_share
         self.return_theta = False
 
     def forward(
         self,
         features: dict[str, Tensor],
-        proposals: list[Tensor],
+        proposals: list[Tensor] | list[Proposals],
         image_shapes: list[tuple[int, int]],
         targets: list[dict[str, Tensor]] | None = None,
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
         """As torchvision's: detections (empty in training) and losses (empty otherwise)."""
+        boxes = [p.boxes if isinstance(p, Proposals) else p for p in proposals]
         if self.training:
-            proposals, _, labels, box_targets = self.select_training_samples(proposals, targets)
-        crops, theta = self._crop(features, proposals, image_shapes)
+            boxes, _, labels, box_targets = self.select_training_samples(boxes, targets)
+        crops, theta = self._crop(features, boxes, image_shapes)
         logits, deltas = self.box_head(crops, theta)
         if self.training and len(logits) == 0:  # every proposal lies on ignore regions
             return [], {"loss_classifier": logits.sum(), "loss_box_reg": deltas.sum()}
@@ -166,8 +158,24 @@ class RegionHeads(RoIHeads):
             # torchvision's loss wants a box for each class; background has none, so both columns are the person's.
             both = deltas.repeat(1, 2)
             loss_classifier, loss_box = fastrcnn_loss(logits.float(), both.float(), labels, box_targets)
+            if self.score_target == "overlap":
+                overlap = self._overlaps(deltas.detach().float(), boxes, labels, box_targets)
+                loss_classifier = binary_cross_entropy_with_logits((logits[:, 1] - logits[:, 0]).float(), overlap)
             return [], {"loss_classifier": loss_classifier, "loss_box_reg": loss_box}
-        return self._detections(logits.float(), deltas.float(), theta, proposals, image_shapes), {}
+        scores = logits.float().softmax(dim=1)[:, 1]
+        if self.first_stage_share > 0:
+            first = torch.cat([p.scores for p in proposals])
+            scores = first**self.first_stage_share * scores ** (1 - self.first_stage_share)
+        return self._detections(scores, deltas.float(), theta, boxes, image_shapes), {}
+
+    def _overlaps(
+        self, deltas: Tensor, regions: list[Tensor], labels: list[Tensor], box_targets: list[Tensor]
+    ) -> Tensor:
+        """Overlap (R,) of each person's refined box with the box it is learnt from, 0 for background."""
+        refined, truths = (
+            self.box_coder.decode(coded, regions).reshape(-1, 4) for coded in (deltas, torch.cat(box_targets))
+        )
+        return torch.where(torch.cat(labels) > 0, paired_iou(refined, truths), 0.0)
 
     def _crop(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
@@ -195,19 +203,20 @@ class RegionHeads(RoIHeads):
 
     def _detections(
         self,
-        logits: Tensor,
+        scores: Tensor,
         deltas: Tensor,
         theta: Tensor | None,
         proposals: list[Tensor],
         image_shapes: list[tuple[int, int]],
     ) -> list[dict[str, Tensor]]:
         counts = [len(boxes) for boxes in proposals]
-        scores = logits.softmax(dim=1)[:, 1].split(counts)
         boxes = self.box_coder.decode(deltas, proposals).reshape(-1, 4).split(counts)
-        theta = logits.new_zeros(len(logits), 0, 0) if theta is None else theta
+        theta = scores.new_zeros(len(scores), 0, 0) if theta is None else theta
         thetas = theta.split(counts)
         results = []
-        for score, box, region, own, shape in zip(scores, boxes, proposals, thetas, image_shapes, strict=True):
+        for score, box, region, own, shape in zip(
+            scores.split(counts), boxes, proposals, thetas, image_shapes, strict=True
+        ):
             box = box_ops.clip_boxes_to_image(box, shape)
             keep = torch.nonzero(score > self.score_thresh)[:, 0]
             keep = keep[box_ops.remove_small_boxes(box[keep], min_size=1)]

@@ -15,7 +15,7 @@ from upright.errors import InputError
 from upright.output import whole_file
 
 # Of checkpoints; counted up when what is in one changes, since a run goes on bit for bit or not at all.
-FORMAT = 2
+FORMAT = 3
 
 
 class RunDirectory:

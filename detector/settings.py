@@ -20,7 +20,9 @@ class Settings:
     Lengths are pixels of the resized picture. Each field says what it is, for the flags of the tools too.
     """
 
-    backbone: Annotated[Literal["mobilenet_v2", "resnet50"], "network that makes the maps"] = "mobilenet_v2"
+    backbone: Annotated[Literal["shufflenet_v2", "mobilenet_v2", "resnet50"], "network that makes the maps"] = (
+        "mobilenet_v2"
+    )
     channels: Annotated[int, "channels of every level of the pyramid"] = 128
     min_size: Annotated[int, "shortest side of a picture at inference"] = 480
     max_size: Annotated[int, "longest side of a picture at inference, the limit that wins"] = 864
@@ -38,10 +40,15 @@ class Settings:
     )
     # Upright (1 / 0.41); sitting, cycling.
     anchor_aspects: Annotated[tuple[float, ...], "height over width"] = (2.44, 1.2)
+    proposals: Annotated[
+        Literal["anchors", "dense"], "what proposes regions: torchvision's network, or one score and box a cell"
+    ] = "anchors"
     train_proposals: Annotated[int, "proposals kept of a picture in training"] = 600
     test_proposals: Annotated[int, "proposals kept of a picture at inference"] = 300
     head_width: Annotated[int, "width of both layers of the region head"] = 256
     head_samples: Annotated[int, "regions of a picture that the head learns from"] = 128
+    score_target: Annotated[Literal["class", "overlap"], "what a region's score is learnt as"] = "class"
+    first_stage_share: Annotated[float, "of the logarithm of a score, from 0; needs dense proposals"] = 0.0
     pool_size: Annotated[int, "bins of a canonical crop, a side"] = 7
     transformers: Annotated[int, "spatial transformers; 0 is torchvision's RoIAlign"] = 4
     transformation: Annotated[
@@ -62,8 +69,15 @@ class Settings:
             field.refuse_unknown(getattr(self, field.name))
             values = getattr(self, field.name)
             numbers = [v for v in (values if isinstance(values, tuple) else (values,)) if not isinstance(v, str)]
-            if field.name != "transformers" and any(not v > 0 for v in numbers):
+            if field.name not in ("transformers", "first_stage_share") and any(not v > 0 for v in numbers):
                 raise InputError(f"no detector can be built with {field.name} = {values}: use numbers above 0")
+        if not 0 <= self.first_stage_share <= 1 or (self.first_stage_share and self.proposals != "dense"):
+            raise InputError(
+                f"first_stage_share {self.first_stage_share:g} with proposals '{self.proposals}': "
+                "use a share from 0 to 1 with dense proposals, 0 with anchors"
+            )
+        if self.backbone == "shufflenet_v2" and self.channels != 96:
+            raise InputError(f"shufflenet_v2 has 96 channels a level, not {self.channels}: use channels 96")
         if self.read == "picture" and self.transformers == 0:
             raise InputError("without transformers there are no canonical crops of the picture: use read 'pyramid'")
         if self.transformers < 0 or (self.transformers and self.channels % self.transformers):
@@ -96,7 +110,24 @@ class Settings:
 
 PRESETS = {
     # For a CPU, a small GPU, live video. No stride-4 level: it doubles the training step.
-    "light": Settings(),
+    "light": replace(
+        Settings(),
+        backbone="shufflenet_v2",
+        channels=96,
+        max_size=640,
+        crop_height=480,
+        crop_width=640,
+        proposals="dense",
+        train_proposals=200,
+        test_proposals=100,
+        head_width=384,
+        head_samples=64,
+        score_target="overlap",
+        first_stage_share=0.5,
+        score_threshold=0.001,
+    ),
+    # The light one of before, for comparisons.
+    "mobilenet": Settings(),
     # For the benchmarks, on a GPU: CityPersons at its own size.
     "resnet50": replace(
         Settings(),

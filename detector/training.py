@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -30,8 +31,11 @@ Validate = Callable[[Detector], dict[str, float | None]]
 
 
 def parameter_groups(model: Detector, options: TrainingOptions) -> list[dict[str, Any]]:
-    """Backbone, localisation networks and the rest, each with its "rate"; biases without weight decay."""
-    rates = {id(p): options.backbone_rate for p in model.backbone.stages.parameters()}
+    """What starts from published weights, localisation networks and the rest, each with its "rate".
+
+    Biases are without weight decay.
+    """
+    rates = {id(p): options.backbone_rate for part in model.pretrained for p in part.parameters()}
     rates |= {id(p): options.localisation_rate for p in model.pool.localisation.parameters()}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for parameter in model.parameters():
@@ -46,6 +50,19 @@ def build_optimizer(model: Detector, options: TrainingOptions) -> torch.optim.Op
     if options.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=options.learning_rate, momentum=0.9)
     return torch.optim.AdamW(groups, lr=options.learning_rate)
+
+
+def moving_average(model: Detector, options: TrainingOptions) -> AveragedModel | None:
+    """The exponential moving average of the weights, where there is to be one."""
+    if options.ema_decay == 0:
+        return None
+
+    def average(kept: list[Tensor], current: list[Tensor], averaged: Tensor | int) -> None:
+        # It begins by following closely: a training of few steps would end where it began.
+        decay = min(options.ema_decay, (1 + int(averaged)) / (10 + int(averaged)))
+        torch._foreach_lerp_(kept, current, 1 - decay)
+
+    return AveragedModel(model, multi_avg_fn=average)
 
 
 def schedule(step: int, options: TrainingOptions) -> float:
@@ -133,7 +150,7 @@ def train(
     device = torch.device(pace.device)
     scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "float16")
     torch.manual_seed(options.seed + 1000 * processes.rank)
-    state = TrainingState(model, build_optimizer(model, options), scaler)
+    state = TrainingState(model, build_optimizer(model, options), scaler, moving_average(model, options))
     state.load(directory, processes)
     runner: nn.Module = DistributedDataParallel(model) if processes.count > 1 else model
     loader = training_loader(pictures, options, pace, processes, state.step)
@@ -193,11 +210,11 @@ def run_validation(
     The first process does it. The others wait for it here, and not in a step's collectives, whose patience is short.
     """
     if directory is not None:
-        figures = validate(state.model)
+        figures = validate(state.released.eval())
         score = figures["score"]
         if score is not None and (state.best is None or score > state.best):
             state.best = score
-            directory.save_weights("best.safetensors", state.model, {"steps": state.step, **figures})
+            directory.save_weights("best.safetensors", state.released, {"steps": state.step, **figures})
         directory.log(state.step, {"validation": figures})
         tqdm.write(f"step {state.step}: " + ", ".join(f"{k} {v:.4f}" for k, v in figures.items() if v is not None))
     state.model.train()
@@ -246,5 +263,7 @@ def training_step(
     nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm)
     state.scaler.step(state.optimizer)
     state.scaler.update()
+    if state.average is not None:
+        state.average.update_parameters(state.model)
     state.step += 1
     return values

@@ -26,11 +26,12 @@ class TrainingOptions:
     weight_decay: Annotated[float, "not on biases"] = 0.01
     warmup_steps: Annotated[int, "steps in which the learning rate rises to its highest"] = 100
     final_rate: Annotated[float, "share of the learning rate at the end of the cosine"] = 0.01
-    # ImageNet's features are to be kept.
-    backbone_rate: Annotated[float, "share of the learning rate for the backbone"] = 0.2
+    # What they have learnt already is to be kept.
+    backbone_rate: Annotated[float, "share of the learning rate for what starts from published weights"] = 0.2
     # Theta moves every sample of a region at once.
     localisation_rate: Annotated[float, "share of the learning rate for the localisation network"] = 0.2
     clip_norm: Annotated[float, "norm that the gradient is cut to"] = 10.0
+    ema_decay: Annotated[float, "of the moving average of the weights that is kept and validated; 0: none"] = 0.998
     precision: Annotated[Literal["float32", "bfloat16", "float16"], "type that the network computes in"] = "float32"
     seed: Annotated[int, "of weights, order and augmentation"] = 0
 
@@ -38,8 +39,10 @@ class TrainingOptions:
         for field in option_fields(TrainingOptions):
             field.refuse_unknown(getattr(self, field.name))
         positive = ("steps", "batch_size", "learning_rate", "clip_norm")
-        others = ("weight_decay", "warmup_steps", "final_rate", "backbone_rate", "localisation_rate", "seed")
-        refuse_numbers(self, positive, others)
+        rates = ("final_rate", "backbone_rate", "localisation_rate")
+        refuse_numbers(self, positive, (*rates, "weight_decay", "warmup_steps", "ema_decay", "seed"))
+        if self.ema_decay >= 1:
+            raise InputError(f"--ema-decay {self.ema_decay:g} never learns: use a number below 1")
 
     @classmethod
     def chosen(cls, steps: int, given: dict[str, Any]) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from upright.detector.model import Detector
 from upright.detector.processes import Processes
@@ -17,6 +18,7 @@ class TrainingState:
 
     Attributes:
         model, optimizer, scaler: as they are now; their tensors are saved and loaded.
+        average: the moving average of the model's weights, or None.
         step: steps done.
         validated: the last step that was validated, 0 before the first.
         best: the best score of a validation so far, None before the first.
@@ -25,9 +27,15 @@ class TrainingState:
     model: Detector
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    average: AveragedModel | None = None
     step: int = 0
     validated: int = 0
     best: float | None = None
+
+    @property
+    def released(self) -> Detector:
+        """The model that is validated and written: the average where there is one."""
+        return self.model if self.average is None else self.average.module
 
     def save(self, directory: RunDirectory | None, processes: Processes) -> None:
         """Write the checkpoint and the weights; to be called in all processes.
@@ -46,6 +54,7 @@ class TrainingState:
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "scaler": self.scaler.state_dict(),
+                "average": None if self.average is None else self.average.state_dict(),
                 "step": self.step,
                 "validated": self.validated,
                 "best": self.best,
@@ -53,7 +62,7 @@ class TrainingState:
                 "random_cuda": random_cuda,
             }
         )
-        directory.save_weights("last.safetensors", self.model, {"steps": self.step})
+        directory.save_weights("last.safetensors", self.released, {"steps": self.step})
 
     def load(self, directory: RunDirectory | None, processes: Processes) -> None:
         """Go on from the first process's checkpoint, where there is one; to be called in all processes.
@@ -67,6 +76,8 @@ class TrainingState:
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scaler.load_state_dict(saved["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(saved["average"])
         self.step, self.validated, self.best = saved["step"], saved["validated"], saved["best"]
         torch.set_rng_state(saved["random"][processes.rank])
         if next(self.model.parameters()).is_cuda:

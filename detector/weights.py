@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,57 @@ def load_backbone(name: str, source: str) -> nn.Module:
         )
     network.load_state_dict({k: v.float() for k, v in tensors.items() if not k.startswith(classifier)}, strict=False)
     return network
+
+
+def fill_first_stage(model: Detector, sources: Sequence[str]) -> None:
+    """Fill backbone, pyramid and dense proposals with what they have learnt elsewhere.
+
+    Args:
+        model: of the backbone "shufflenet_v2".
+        sources: ["none"], random weights stay; ["default"], the released detector's; or one or more files whose
+            tensors together are named `backbone.*`, `pyramid.*` and, where they are to fill dense proposals, `head.*`
+            with the classes of COCO (NanoDet-Plus-m's, for images in the order B, G, R).
+
+    Raises:
+        InputError: tensors are missing, too many, or of another shape.
+    """
+    if list(sources) == ["none"]:
+        return
+    named = " ".join(sources)
+    if list(sources) == ["default"]:
+        tensors, settings, _ = _read(RELEASED)
+        if settings.backbone != model.settings.backbone:
+            raise InputError(f"the released weights have another backbone, {settings.backbone}: pass a file or none")
+        own = {name: value for name, value in tensors.items() if name.startswith(("backbone.", "rpn."))}
+        if model.settings.proposals != settings.proposals:
+            own = {name: value for name, value in own.items() if name.startswith("backbone.")}
+    else:
+        own = _from_coco({name: value for source in sources for name, value in _read_tensors(Path(source)).items()})
+    expected = {name: value for name, value in model.state_dict().items() if name.startswith("backbone.")}
+    if any(name.startswith("rpn.") for name in own):
+        expected |= {name: value for name, value in model.state_dict().items() if name.startswith("rpn.")}
+    missing, foreign = sorted(expected.keys() - own.keys()), sorted(own.keys() - expected.keys())
+    shaped = sorted(n for n in expected.keys() & own.keys() if expected[n].shape != own[n].shape)
+    for names, fault in ((missing, "lack"), (foreign, "have, but should not,"), (shaped, "have in another shape")):
+        if names:
+            raise InputError(
+                f"the first stage's weights {named} {fault} {len(names)} tensors, the first is {names[0]}: "
+                "pass the files of NanoDet-Plus-m, see weights/README.md"
+            )
+    model.load_state_dict(own, strict=False)
+
+
+def _from_coco(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """NanoDet-Plus-m's tensors by the names of a detector, for images R, G, B and people alone."""
+    classes = 80
+    own = {}
+    for name, value in tensors.items():
+        if name == "backbone.conv1.0.weight":
+            value = value.flip(1)
+        if ".predict." in name:
+            value = torch.cat([value[:1], value[classes:]])  # the person is the first class
+        own[f"rpn.{name}" if name.startswith("head.") else f"backbone.{name}"] = value.float()
+    return own
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -38,7 +38,14 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("--min-height", type=float, default=12, help="people lower than this (pixels) are ignored")
     model = p.add_argument_group("model")
     model.add_argument("--preset", choices=PRESETS, default="light")
-    model.add_argument("--backbone-weights", default="default", metavar="{default,none,FILE}")
+    model.add_argument(
+        "--backbone-weights",
+        nargs="+",
+        default=["default"],
+        metavar="{default,none,FILE}",
+        help="what the first stage starts from: torchvision's ImageNet weights (for shufflenet_v2 the released "
+        "detector's), random numbers, or files (for shufflenet_v2 those of NanoDet-Plus-m, body and head)",
+    )
     model.add_argument("--weights", help="start from this weights file")
     add_flags(model, Settings, whose="light")
     training = p.add_argument_group("training")
@@ -74,7 +81,7 @@ def main() -> None:
     from upright.detector.processes import Processes
     from upright.detector.run_directory import RunDirectory
     from upright.detector.training import train
-    from upright.detector.weights import load_backbone, read_metadata, start_from
+    from upright.detector.weights import fill_first_stage, load_backbone, read_metadata, start_from
 
     crop = (settings.crop_height, settings.crop_width)
     pictures = TrainingPictures(parts, Augmentation(settings.min_size, crop, arguments.min_height), options.seed)
@@ -92,8 +99,12 @@ def main() -> None:
         validate_every=batches.steps_an_epoch if arguments.validate_every is None else arguments.validate_every,
     )
     torch.manual_seed(options.seed)
-    source = "none" if arguments.weights else arguments.backbone_weights
-    model = build_detector(settings, load_backbone(settings.backbone, source))
+    sources = ["none"] if arguments.weights else arguments.backbone_weights
+    if settings.backbone == "shufflenet_v2":
+        model = build_detector(settings)
+        fill_first_stage(model, sources)
+    else:
+        model = build_detector(settings, load_backbone(settings.backbone, *sources))
     if arguments.weights:
         start_from(model, arguments.weights)
     model.to(device).train()
@@ -102,7 +113,7 @@ def main() -> None:
     if processes.rank == 0:
         data = {name: getattr(arguments, name) for name in ("dataset", "root", "extra_synthetic", "min_height")}
         data |= recorded_options(arguments)
-        start = {"weights": arguments.weights, "backbone_weights": arguments.backbone_weights}
+        start = {"weights": arguments.weights, "backbone_weights": " ".join(arguments.backbone_weights)}
         everything = {"detector": asdict(settings), "training": asdict(options), "data": data, "start": start}
         provenance = {"command": shlex.join(command_line(sys.argv)), "pictures": len(pictures)}
         if arguments.weights:
