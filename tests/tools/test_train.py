@@ -183,3 +183,8 @@ def test_a_truncated_picture_stops_the_training_by_name(root: Path, tmp_path: Pa
     assert result.stderr.strip().splitlines()[-1].startswith("error: the picture")
     assert "2.png" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_command_that_travels_in_the_weights_names_no_folder_of_the_machine() -> None:
+    assert train.command_line(["tools/train.py", "--epochs", "2"]) == ["python", "tools/train.py", "--epochs", "2"]
+    assert train.command_line(["/opt/env/bin/upright-train", "--epochs", "2"]) == ["upright-train", "--epochs", "2"]
