@@ -61,7 +61,7 @@ def test_two_files_give_table_json_and_one_warning(files, monkeypatch, capsys):
     assert "Reasonable, All, Bare;" in warning
 
     written = json.loads((files / "f.json").read_text())
-    assert list(written) == ["protocol", "images", "seconds", "subsets", "coco", "poses", "leans"]
+    assert list(written) == ["protocol", "images", "seconds", "subsets", "coco", "poses", "leans", "at_threshold"]
     assert (written["protocol"], written["images"], written["poses"]) == ("citypersons", 2, {})
     assert written["seconds"] > 0
     reasonable = written["subsets"]["Reasonable"]
