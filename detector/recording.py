@@ -61,7 +61,7 @@ class Recorder:
             self.written.append(path)
             return
         if path not in self._videos:
-            self._videos[path] = VideoWriter(path, frame.rate, image.shape[1::-1])
+            self._videos[path] = VideoWriter(path, frame.fps, image.shape[1::-1])
         self._videos[path].write(image)
 
     def finish(self) -> None:

@@ -103,7 +103,7 @@ def _figure(path: Path, width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained", dpi=110)
     formats = FigureCanvasAgg(figure).get_supported_filetypes()
     if path.suffix.lstrip(".").lower() not in formats:
-        raise InputError(f"{path}: no picture format; end the name in one of .{', .'.join(sorted(formats))}")
+        raise InputError(f"{path}: not a picture format; end the name in one of .{', .'.join(sorted(formats))}")
     return figure
 
 

@@ -112,7 +112,7 @@ def draw_worst(
     """
     path = Path(path)
     if not path.suffix or not cv2.haveImageWriter(str(path)):
-        raise InputError(f"{path}: no picture format; end the name in .png or .jpg")
+        raise InputError(f"{path}: not a picture format; end the name in .png or .jpg")
     false_positives, misses = worst_mistakes(annotations, detections, count, protocol, subset)
     width = _GAP + _COLUMNS * (_TILE[0] + _GAP)
     rows = []

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from upright.detector.spatial_transformer.transformations import Transformation
+from .transformations import Transformation
 
 
 def target_points(

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from upright.detector.inference import Detected, ahead, choose_device, detect_dataset, detect_pictures, detect_sources
+from upright.detector.inference import Detected, ahead, choose_device, detect_dataset, detect_pictures
 from upright.detector.model import build_detector
 from upright.detector.recording import Recorder, crops_panel
+from upright.detector.source_run import detect_sources
 from upright.detector.spatial_transformer import Affine
 from upright.detector.video import VideoReader, find_sources, write_picture
 from upright.errors import InputError
@@ -151,7 +152,7 @@ def test_frames_and_pictures_keep_order_and_numbers(tmp_path, batch_size):
     widths = [found["bbox"][2] for found in recorder.detections]
     assert widths == pytest.approx([200, 10, 60, 110, 160, 210, 90], abs=3)
     video = VideoReader(tmp_path / "out" / "b.mp4")
-    assert video.rate == pytest.approx(29.97)
+    assert video.fps == pytest.approx(29.97)
     assert [image.shape for image in video] == [(48, 64, 3)] * 5
     assert cv2.imread(str(tmp_path / "out" / "a.png")).shape == (20, 30, 3)
 

@@ -103,7 +103,7 @@ def test_pictures_folders_and_videos_in_one_call(tmp_path, call):
         assert y >= 0
         assert x + width <= sizes[found["image_id"]][0] + 1e-3
         assert y + height <= sizes[found["image_id"]][1] + 1e-3
-    assert VideoReader(out / "walk.mp4").rate == pytest.approx(29.97)
+    assert VideoReader(out / "walk.mp4").fps == pytest.approx(29.97)
 
 
 def test_one_entry_a_frame_also_where_nothing_was_found(tmp_path, call):

@@ -22,7 +22,7 @@ def make_run(directory: Path, settings: Settings, rate: float) -> None:
         build_detector(settings),
         {"command": f"train {rate} --output /mine/x", "steps": 7},
     )
-    theta = {"0": {"mean": [1.0, 0.5], "deviation": [0.25, 0.125], "at_bounds": 0.5}}
+    theta = {"0": {"mean": [1.0, 0.5], "std": [0.25, 0.125], "at_bounds": 0.5}}
     entries = [{"step": 1, "theta": theta} if settings.transformers else {"step": 1}, {"step": 2}]
     (directory / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     (directory / "settings.json").write_text("{}")
