@@ -107,7 +107,7 @@ def test_reliability_is_drawn_with_the_error_of_each_in_the_legend(tmp_path):
 def test_unknown_picture_formats_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"curves\.xyz: not a picture format"):
         plot_curves(tmp_path / "curves.xyz", {"ours": evaluate(TRUTHS, FOUND)})
-    with pytest.raises(InputError, match=r"reliability\.xyz: no picture format"):
+    with pytest.raises(InputError, match=r"reliability\.xyz: not a picture format"):
         plot_reliability(tmp_path / "reliability.xyz", {})
     for name in ("worst.xyz", "worst"):
         with pytest.raises(InputError, match="not a picture format"):
