@@ -11,7 +11,7 @@ from upright.errors import InputError
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike) -> Iterator[Path]:
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Gives a temporary name beside `path`, with its ending, that takes its place when all went well.
 
     Args:

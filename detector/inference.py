@@ -161,6 +161,12 @@ class Detected:
         boxes, scores = (output[key].numpy().astype(np.float64) for key in ("boxes", "scores"))
         return cls(boxes, scores, proposals, output.get("theta"))
 
+    def regions(self) -> tuple[np.ndarray, torch.Tensor]:
+        """`proposals` and `theta`; ValueError where the model did not return them."""
+        if self.proposals is None or self.theta is None:
+            raise ValueError("theta is not there: set return_theta of a model with transformers")
+        return self.proposals, self.theta
+
     def above(self, threshold: float) -> Detected:
         """Those with a score of at least `threshold`."""
         return self.take(np.flatnonzero(self.scores >= threshold))

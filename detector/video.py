@@ -58,7 +58,7 @@ class Frame:
     @property
     def seconds(self) -> float | None:
         """Time in the annotated video. Containers' own time stamps are missing or shifted too often."""
-        return None if self.number is None else self.number / self.fps
+        return None if self.number is None or self.fps is None else self.number / self.fps
 
 
 class VideoReader:

@@ -181,6 +181,7 @@ def _detectors(
     from upright.detector.inference import choose_device, detect_dataset
     from upright.detector.weights import RELEASED, load_detector
 
+    assert dataset is not None, "--ground-truth comes with --detections"
     weights = options.weights or str(RELEASED)
     device = choose_device(options.device)
     model = load_detector(weights, device)

@@ -17,6 +17,7 @@ import shlex
 import sys
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from upright.datasets.hold_out import hold_out
@@ -116,13 +117,19 @@ def main() -> None:
         # The calibration is no choice: it comes after the training.
         choices = {field.name: getattr(settings, field.name) for field in option_fields(Settings)}
         everything = {"detector": choices, "training": asdict(options), "data": data, "start": start}
-        provenance = {"command": shlex.join(["python", *sys.argv]), "pictures": len(pictures)}
+        provenance = {"command": shlex.join(command_line(sys.argv)), "pictures": len(pictures)}
         if arguments.weights:
             provenance["started_from"] = read_metadata(arguments.weights)[1]
         directory = RunDirectory(arguments.output, everything, resume=arguments.resume, provenance=provenance)
 
     validate = partial(figures, dataset=validation, device=device) if validation is not None else None
     train(model, pictures, options, pace, directory=directory, processes=processes, validate=validate)
+
+
+def command_line(argv: list[str]) -> list[str]:
+    """What the user typed: the installed command by its name alone, wherever it lies on this machine."""
+    program = Path(argv[0])
+    return ["python", *argv] if program.suffix == ".py" else [program.name, *argv[1:]]
 
 
 def refuse_impossible(arguments: argparse.Namespace) -> None:

@@ -131,7 +131,7 @@ def _first_fault(lines: list[str]) -> str:
     return f"cannot be read as rows of {_ROW}"
 
 
-def write_caltech_detections(folder: str | os.PathLike, annotations: Annotations, detections: Detections) -> None:
+def write_caltech_detections(folder: str | os.PathLike[str], annotations: Annotations, detections: Detections) -> None:
     """Write detections as `folder/setNN/VNNN.txt`, a file for each video, empty where nothing was found.
 
     Args:

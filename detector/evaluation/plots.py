@@ -16,7 +16,8 @@ from upright.detector.evaluation.protocols import PROTOCOLS
 from upright.errors import InputError
 from upright.output import whole_file
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # matplotlib is imported where a plot is drawn
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # As in the benchmarks' own plots.
@@ -27,7 +28,7 @@ _COLUMNS = 3
 _BARS = ("0.72", "C0", "C1", "C2")  # the first one is what was there before
 
 
-def plot_curves(path: str | os.PathLike, results: Mapping[str, Result], *, title: str = "") -> None:
+def plot_curves(path: str | os.PathLike[str], results: Mapping[str, Result], *, title: str = "") -> None:
     """Draw the curves of one or several detectors, one panel a subset, into a picture file.
 
     Args:
@@ -112,7 +113,7 @@ def _subsets(result: Result) -> list[str]:
     return list(protocol.main if set(result.subsets) == set(protocol.subsets) else result.subsets)
 
 
-def _draw_panel(panel, subset: str, results: dict[str, SubsetResult], colours: dict[str, str]) -> None:
+def _draw_panel(panel: Axes, subset: str, results: dict[str, SubsetResult], colours: dict[str, str]) -> None:
     # Best first, as the benchmarks' legends have it; those without a figure last.
     ranked = sorted(results.items(), key=lambda item: (math.isnan(item[1].lamr), item[1].lamr))
     for name, result in ranked:
@@ -121,8 +122,8 @@ def _draw_panel(panel, subset: str, results: dict[str, SubsetResult], colours: d
         panel.plot(fppi, miss_rate, color=colours[name], linewidth=1.8, label=label)
         if len(fppi):
             # Beyond its last detection a curve is read there, though it has nothing more to draw.
-            beyond = dict(color=colours[name], linewidth=1.2, linestyle=":")
-            panel.plot((fppi[-1], max(fppi[-1], _FPPI_LIMITS[1])), (miss_rate[-1], miss_rate[-1]), **beyond)
+            x, y = (fppi[-1], max(fppi[-1], _FPPI_LIMITS[1])), (miss_rate[-1], miss_rate[-1])
+            panel.plot(x, y, color=colours[name], linewidth=1.2, linestyle=":")
     count = next(iter(results.values())).ground_truths
     panel.set_title(f"{subset}  ({count} people)", fontsize=11)
     panel.set_xscale("log")

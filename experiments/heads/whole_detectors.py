@@ -40,7 +40,10 @@ def main() -> None:
 
 def report(runs: list[Path]) -> list[str]:
     """The commands, then a row for each data set and run, then those by pose and lean, then theta."""
-    lines, rows, groups, thetas = [], [], {}, []
+    lines: list[str] = []
+    rows: list[list[str]] = []
+    groups: dict[tuple[str, str], list[str]] = {}
+    thetas: list[list[str]] = []
     for directory in runs:
         name = directory.name
         provenance = read_metadata(directory / "last.safetensors")[1]

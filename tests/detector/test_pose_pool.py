@@ -147,7 +147,7 @@ def test_an_untrained_pool_stands_at_its_priors() -> None:
     torch.testing.assert_close(theta, pool.localisation[-1].bounds.priors.expand(8, 4, 6))
 
 
-def test_no_regions_give_no_crops_and_a_gradient_path() -> None:
+def test_no_regions_give_no_crops_and_no_theta() -> None:
     pool = light_pool()
     crops, theta = pool.crop(pyramid(), [torch.zeros(0, 4), torch.zeros(0, 4)], [SHAPE] * 2)
     assert crops.shape == (0, 16, 7, 7)

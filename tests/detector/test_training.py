@@ -119,6 +119,7 @@ def test_both_optimizers_lower_the_loss(optimizer: str, tiny: Settings, boards) 
     assert min(losses[-5:]) < 0.8 * losses[0]
 
 
+@pytest.mark.slow
 def test_a_few_pictures_are_learnt_by_heart(tiny: Settings, boards) -> None:
     """Data, targets, losses, decoding and evaluation have to fit together for this: miss rate under 5 %."""
     torch.manual_seed(0)

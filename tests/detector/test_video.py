@@ -56,7 +56,9 @@ def test_colours_and_order_survive(tmp_path):
     for seed in range(5):
         writer.write(textured((64, 48), seed))
     writer.close()
-    for seed, image in enumerate(VideoReader(tmp_path / "copy.mp4")):
+    copy = list(VideoReader(tmp_path / "copy.mp4"))
+    assert len(copy) == 5
+    for seed, image in enumerate(copy):
         assert np.abs(image.astype(int) - textured((64, 48), seed)).mean() < 8
 
 
