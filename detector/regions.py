@@ -15,6 +15,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import boxes as box_ops
 
 from upright.detector.dense_proposals import Proposals
+from upright.detector.evaluation.calibration import SCORE_MARGIN
 from upright.detector.ignored import inside_ignored, people
 from upright.detector.picture_crops import PICTURE, PictureCrops
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
@@ -93,6 +94,13 @@ class RegionHead(nn.Module):
         return self.score(hidden), self.box(hidden)
 
 
+def calibrated(scores: Tensor, scale: float, shift: float) -> Tensor:
+    """sigmoid(scale logit(score) + shift) of scores (n,) in 0..1; not touched by scale 1 and shift 0."""
+    if (scale, shift) == (1.0, 0.0):
+        return scores
+    return torch.sigmoid(scale * torch.logit(scores, eps=SCORE_MARGIN) + shift)
+
+
 class RegionHeads(RoIHeads):
     """torchvision's region heads for one class, with the crops of a `PoseNormalisingPool` or a `RoIAlignPool`.
 
@@ -106,6 +114,7 @@ class RegionHeads(RoIHeads):
         first_stage_share: s of the final score first^s region^(1 - s), where proposals have scores (Zhou et al. 2021,
             *Probabilistic two-stage detection*, section 4); 0 is the region's score alone.
         score_threshold, nms_threshold, detections: what is kept of a picture's regions.
+        score_scale, score_shift: the calibration of the scores, see `calibrated`; it comes before all else.
     """
 
     def __init__(
@@ -120,6 +129,8 @@ class RegionHeads(RoIHeads):
         score_threshold: float,
         nms_threshold: float,
         detections: int,
+        score_scale: float = 1.0,
+        score_shift: float = 0.0,
     ) -> None:
         super().__init__(
             box_roi_pool=pool,
@@ -137,6 +148,8 @@ class RegionHeads(RoIHeads):
         self.picture_crops = picture_crops
         self.score_target = score_target
         self.first_stage_share = first_stage_share
+        self.score_scale = score_scale
+        self.score_shift = score_shift
         self.return_theta = False
 
     def forward(
@@ -149,6 +162,7 @@ class RegionHeads(RoIHeads):
         """As torchvision's: detections (empty in training) and losses (empty otherwise)."""
         boxes = [p.boxes if isinstance(p, Proposals) else p for p in proposals]
         if self.training:
+            assert targets is not None, "training needs targets"
             boxes, _, labels, box_targets = self.select_training_samples(boxes, targets)
         crops, theta = self._crop(features, boxes, image_shapes)
         logits, deltas = self.box_head(crops, theta)
@@ -166,6 +180,7 @@ class RegionHeads(RoIHeads):
         if self.first_stage_share > 0:
             first = torch.cat([p.scores for p in proposals])
             scores = first**self.first_stage_share * scores ** (1 - self.first_stage_share)
+        scores = calibrated(scores, self.score_scale, self.score_shift)
         return self._detections(scores, deltas.float(), theta, boxes, image_shapes), {}
 
     def _overlaps(
