@@ -34,6 +34,9 @@ def parser() -> argparse.ArgumentParser:
     add_dataset_flags(data, training=True)
     data.add_argument("--extra-synthetic", type=int, default=0, metavar="N", help="N synthetic pictures more an epoch")
     data.add_argument("--min-height", type=float, default=12, help="people lower than this (pixels) are ignored")
+    data.add_argument(
+        "--turn", type=float, default=0, metavar="DEGREES", help="turn pictures by up to that, 180 at most"
+    )
     data.add_argument("--workers", type=int, default=1, help="processes that load pictures")
     model = p.add_argument_group("model")
     model.add_argument("--preset", choices=PRESETS, default="light")
@@ -79,7 +82,8 @@ def main() -> None:
     from upright.detector.weights import load_backbone, read_metadata, start_from
 
     crop = (settings.crop_height, settings.crop_width)
-    pictures = TrainingPictures(parts, Augmentation(settings.min_size, crop, arguments.min_height), arguments.seed)
+    augmentation = Augmentation(settings.min_size, crop, arguments.min_height, arguments.turn)
+    pictures = TrainingPictures(parts, augmentation, arguments.seed)
     if not len(pictures):
         raise InputError("there is not one picture to train on: check --annotations")
     batches = TrainingBatches(pictures.portrait(), arguments.batch_size, arguments.seed)
@@ -114,6 +118,7 @@ def main() -> None:
     directory = None
     if processes.rank == 0:
         data = {name: getattr(arguments, name) for name in ("dataset", "root", "extra_synthetic", "min_height")}
+        data["turn"] = arguments.turn or None  # as in the settings of runs from before there was a turn
         data |= recorded_options(arguments)
         start = {"weights": arguments.weights, "backbone_weights": arguments.backbone_weights}
         everything = {"detector": asdict(settings), "training": asdict(options), "data": data, "start": start}
