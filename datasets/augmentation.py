@@ -18,7 +18,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # no look at the network
 import albumentations as A
 
 MEAN_COLOUR = (124, 116, 104)  # of ImageNet: zero after normalisation
-SCALES = tuple(np.geomspace(0.55, 1.35, 12).round(3).tolist())
+SCALES = tuple(np.geomspace(0.5, 1.25, 12).round(3).tolist())
 REACH = 1024  # a power of two, so that moves by whole pixels are recovered exactly
 CORNER = np.array(((0, 0), (REACH, 0), (0, REACH)), np.float32)  # three points whose places after a move tell the move
 TURNS = 1  # the random numbers of the turn are a stream of their own: without a turn the others stay the same
@@ -49,15 +49,22 @@ class Augmentation:
         self._landscape = composed(crop_and_vary(*crop))
         self._portrait = composed(crop_and_vary(*crop[::-1]))
 
-    def __call__(self, sample: Sample, seed: int) -> Sample:
-        """The same sample and seed give the same result, in any process."""
-        height, width = sample.image.shape[:2]
+    def __call__(self, sample: Sample, seed: int, portrait: bool | None = None) -> Sample:
+        """The same sample and seed give the same result, in any process.
+
+        Args:
+            sample: to vary.
+            seed: of what is drawn.
+            portrait: whether the result is; None: as the sample is.
+        """
+        if portrait is None:
+            portrait = sample.image.shape[0] > sample.image.shape[1]
         sample = moved(self._resize, seed, sample, scales=True)
         if self.turn:
             angle = free_angle(sample, np.random.default_rng([seed, TURNS]), self.turn)
             sample = turned_sample(sample, angle, MEAN_COLOUR)
         full_area = area(sample.boxes)
-        sample = moved(self._landscape if width >= height else self._portrait, seed, sample)
+        sample = moved(self._portrait if portrait else self._landscape, seed, sample)
         kept = area(sample.boxes) > 0
         low = sample.boxes[:, 3] - sample.boxes[:, 1] < self.min_height
         unclear = low | (area(sample.boxes) < LEAST_LEFT * full_area)

@@ -13,10 +13,13 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from upright.datasets.augmentation import Augmentation
+from upright.datasets.mosaic import mosaic
 from upright.datasets.sample import PedestrianDataset, Sample
 from upright.errors import InputError
 
 Target = dict[str, Any]  # tensors, and the id of the picture
+MOSAICS = 2  # the random numbers of mosaics are a stream of their own: without any the others stay the same
+
 Pair = tuple[Tensor, Target]
 
 
@@ -48,12 +51,28 @@ class TrainingPictures(Dataset):
 
     The augmentation depends on (seed, epoch, index) alone, not on the worker, so that a resumed run sees the same.
     An `InputError` is given back rather than raised, since a worker process would wrap it into a traceback.
+
+    Args:
+        parts: the data sets, one after the other.
+        augmentation: of a whole picture.
+        seed: of all that is drawn.
+        quarter: the augmentation of a quarter of a mosaic, half as wide and high.
+        mosaics: share of the pictures that are mosaics, 0 to 1.
     """
 
-    def __init__(self, parts: Sequence[PedestrianDataset], augmentation: Augmentation, seed: int) -> None:
+    def __init__(
+        self,
+        parts: Sequence[PedestrianDataset],
+        augmentation: Augmentation,
+        seed: int,
+        quarter: Augmentation | None = None,
+        mosaics: float = 0.0,
+    ) -> None:
         self.parts = parts
         self.augmentation = augmentation
         self.seed = seed
+        self.quarter = quarter
+        self.mosaics = mosaics
         self._ends = list(accumulate(len(part) for part in parts))
 
     def __len__(self) -> int:
@@ -66,14 +85,26 @@ class TrainingPictures(Dataset):
 
     def __getitem__(self, address: tuple[int, int]) -> Pair | InputError:
         epoch, index = address
-        number = bisect_right(self._ends, index)
-        part = self.parts[number]
+        seed = int(np.random.SeedSequence([self.seed, epoch, index]).generate_state(1)[0])
+        generator = np.random.default_rng([seed, MOSAICS])
         try:
-            sample = part[index - (self._ends[number] - len(part))]
+            if self.quarter is not None and generator.random() < self.mosaics:
+                return to_tensors(self._mosaic(index, seed, self.quarter, generator))
+            return to_tensors(self.augmentation(self._sample(index), seed))
         except InputError as error:
             return error
-        seed = int(np.random.SeedSequence([self.seed, epoch, index]).generate_state(1)[0])
-        return to_tensors(self.augmentation(sample, seed))
+
+    def _sample(self, index: int) -> Sample:
+        number = bisect_right(self._ends, index)
+        part = self.parts[number]
+        return part[index - (self._ends[number] - len(part))]
+
+    def _mosaic(self, index: int, seed: int, quarter: Augmentation, generator: np.random.Generator) -> Sample:
+        """The picture and three others, in the orientation of the picture."""
+        first = self._sample(index)
+        portrait = first.image.shape[0] > first.image.shape[1]
+        others = [self._sample(int(i)) for i in generator.integers(len(self), size=3)]
+        return mosaic([quarter(sample, seed + i, portrait) for i, sample in enumerate([first, *others])])
 
 
 class TrainingBatches(Sampler[list[tuple[int, int]]]):

@@ -48,6 +48,9 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--turn", type=float, default=0, metavar="DEGREES", help="turn pictures by up to that, 180 at most"
     )
+    data.add_argument(
+        "--mosaics", type=float, default=0, metavar="SHARE", help="of the pictures that are made of four (0 to 1)"
+    )
     model = p.add_argument_group("model")
     model.add_argument("--preset", choices=PRESETS, default="light")
     model.add_argument(
@@ -97,7 +100,9 @@ def main() -> None:
 
     crop = (settings.crop_height, settings.crop_width)
     augmentation = Augmentation(settings.min_size, crop, arguments.min_height, arguments.turn)
-    pictures = TrainingPictures(parts, augmentation, options.seed)
+    half = (settings.crop_height // 2, settings.crop_width // 2)
+    quarter = Augmentation(settings.min_size // 2, half, arguments.min_height, arguments.turn)
+    pictures = TrainingPictures(parts, augmentation, options.seed, quarter, arguments.mosaics)
     if not len(pictures):
         raise InputError("there is not one picture to train on: check --annotations")
     batches = TrainingBatches(pictures.portrait(), options.batch_size, options.seed)
@@ -124,7 +129,7 @@ def main() -> None:
     processes = Processes.joined(device)
     directory = None
     if processes.rank == 0:
-        names = ("dataset", "root", "hold_out", "extra_synthetic", "min_height", "turn")
+        names = ("dataset", "root", "hold_out", "extra_synthetic", "min_height", "turn", "mosaics")
         data = {name: getattr(arguments, name) for name in names} | recorded_options(arguments)
         start = {"weights": arguments.weights, "backbone_weights": " ".join(arguments.backbone_weights)}
         # The calibration is no choice: it comes after the training.
@@ -146,6 +151,8 @@ def command_line(argv: list[str]) -> list[str]:
 
 
 def refuse_impossible(arguments: argparse.Namespace) -> None:
+    if not 0 <= arguments.mosaics <= 1:
+        raise InputError(f"--mosaics {arguments.mosaics:g} is no share of the pictures: use a number from 0 to 1")
     for name in ("epochs", "max_steps", "length"):
         value = getattr(arguments, name)
         if value is not None and value <= 0:
