@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, generalized_box_iou_loss
+from torchvision.ops import box_iou, clip_boxes_to_image, generalized_box_iou_loss, nms
 
 from upright.detector.ignored import inside_ignored, people
 from upright.detector.shufflenet import Separable
@@ -44,6 +44,7 @@ class LevelHead(nn.Module):
         super().__init__()
         self.conv = nn.ModuleList([Separable(channels), Separable(channels)])
         self.predict = nn.Conv2d(channels, 1 + 4 * BINS, 1)
+        assert self.predict.bias is not None
         nn.init.constant_(self.predict.bias[:1], -4.6)  # a score of 0.01 to start with
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,8 +121,7 @@ class DenseProposals(nn.Module):
         boxes = clip_boxes_to_image(boxes[order], shape)
         solid = (boxes[:, 2:] - boxes[:, :2] >= 1).all(dim=1)
         boxes, scores = boxes[solid], logits[solid].sigmoid()
-        keep = batched_nms(boxes, scores, torch.zeros_like(scores, dtype=torch.int64), self.nms_threshold)
-        keep = keep[: self.kept["training" if self.training else "testing"]]
+        keep = nms(boxes, scores, self.nms_threshold)[: self.kept["training" if self.training else "testing"]]
         return Proposals(boxes[keep].detach(), scores[keep].detach())
 
 
@@ -197,9 +197,9 @@ def dense_losses(
         counted.append(positives | ~inside_ignored(box.detach(), target))
         positive.append(positives)
         person_boxes.append(matched if matched is not None else box.new_zeros(0, 4))
-    target, use, learns = torch.stack(quality), torch.stack(counted), torch.stack(positive)
-    weight = (target - logits.detach().sigmoid()).abs().square() * use
-    score_loss = weight * binary_cross_entropy_with_logits(logits, target, reduction="none")
+    wanted_score, use, learns = torch.stack(quality), torch.stack(counted), torch.stack(positive)
+    weight = (wanted_score - logits.detach().sigmoid()).abs().square() * use
+    score_loss = weight * binary_cross_entropy_with_logits(logits, wanted_score, reduction="none")
     losses = {"loss_objectness": score_loss.sum() / learns.sum().clamp(min=1)}
 
     truths = torch.cat(person_boxes)

@@ -178,7 +178,7 @@ class RegionHeads(RoIHeads):
             return [], {"loss_classifier": loss_classifier, "loss_box_reg": loss_box}
         scores = logits.float().softmax(dim=1)[:, 1]
         if self.first_stage_share > 0:
-            first = torch.cat([p.scores for p in proposals])
+            first = torch.cat([p.scores for p in proposals if isinstance(p, Proposals)])
             scores = first**self.first_stage_share * scores ** (1 - self.first_stage_share)
         scores = calibrated(scores, self.score_scale, self.score_shift)
         return self._detections(scores, deltas.float(), theta, boxes, image_shapes), {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -57,10 +57,10 @@ def moving_average(model: Detector, options: TrainingOptions) -> AveragedModel |
     if options.ema_decay == 0:
         return None
 
-    def average(kept: list[Tensor], current: list[Tensor], averaged: Tensor | int) -> None:
+    def average(kept: Sequence[Tensor], current: Sequence[Tensor], averaged: Tensor | int) -> None:
         # It begins by following closely: a training of few steps would end where it began.
         decay = min(options.ema_decay, (1 + int(averaged)) / (10 + int(averaged)))
-        torch._foreach_lerp_(kept, current, 1 - decay)
+        torch._foreach_lerp_(list(kept), list(current), 1 - decay)
 
     return AveragedModel(model, multi_avg_fn=average)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch.optim.swa_utils import AveragedModel
@@ -35,7 +36,7 @@ class TrainingState:
     @property
     def released(self) -> Detector:
         """The model that is validated and written: the average where there is one."""
-        return self.model if self.average is None else self.average.module
+        return self.model if self.average is None else cast(Detector, self.average.module)
 
     def save(self, directory: RunDirectory | None, processes: Processes) -> None:
         """Write the checkpoint and the weights; to be called in all processes.

@@ -117,7 +117,13 @@ def start_from(model: Detector, path: str | Path) -> None:
     Raises:
         InputError: the file cannot be used, or was trained with other settings that change the tensors.
     """
-    _fill(model, _read(Path(path))[0], Path(path))
+    tensors, settings, _ = _read(Path(path))
+    if settings.backbone != model.settings.backbone:
+        raise InputError(
+            f"{path} does not fit the detector: its backbone is {settings.backbone}, not {model.settings.backbone}; "
+            "use weights of the same preset"
+        )
+    _fill(model, tensors, Path(path))
 
 
 def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
@@ -196,7 +202,13 @@ def fill_first_stage(model: Detector, sources: Sequence[str]) -> None:
         expected |= {name: value for name, value in model.state_dict().items() if name.startswith("rpn.")}
     missing, foreign = sorted(expected.keys() - own.keys()), sorted(own.keys() - expected.keys())
     shaped = sorted(n for n in expected.keys() & own.keys() if expected[n].shape != own[n].shape)
-    for names, fault in ((missing, "lack"), (foreign, "have, but should not,"), (shaped, "have in another shape")):
+    broken = sorted(name for name, value in own.items() if not value.isfinite().all())
+    for names, fault in (
+        (missing, "lack"),
+        (foreign, "have, but should not,"),
+        (shaped, "have in another shape"),
+        (broken, "have with numbers that are not finite"),
+    ):
         if names:
             raise InputError(
                 f"the first stage's weights {named} {fault} {len(names)} tensors, the first is {names[0]}: "
@@ -210,9 +222,10 @@ def _from_coco(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     classes = 80
     own = {}
     for name, value in tensors.items():
-        if name == "backbone.conv1.0.weight":
+        # A tensor of another shape than theirs is left as it is, for the check of the shapes to find.
+        if name == "backbone.conv1.0.weight" and value.ndim == 4:
             value = value.flip(1)
-        if ".predict." in name:
+        if ".predict." in name and value.ndim and len(value) > classes:
             value = torch.cat([value[:1], value[classes:]])  # the person is the first class
         own[f"rpn.{name}" if name.startswith("head.") else f"backbone.{name}"] = value.float()
     return own

@@ -18,7 +18,7 @@ import sys
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upright.datasets.hold_out import hold_out
 from upright.datasets.registry import DATASETS, open_dataset
@@ -35,6 +35,9 @@ from upright.tools.dataset_flags import (
     recorded_options,
     validation_options,
 )
+
+if TYPE_CHECKING:
+    from upright.detector.model import Detector
 
 
 def parser() -> argparse.ArgumentParser:
@@ -92,11 +95,10 @@ def main() -> None:
     from upright.datasets.augmentation import Augmentation
     from upright.datasets.batches import TrainingBatches, TrainingPictures
     from upright.detector.inference import choose_device
-    from upright.detector.model import build_detector
     from upright.detector.processes import Processes
     from upright.detector.run_directory import RunDirectory
     from upright.detector.training import train
-    from upright.detector.weights import fill_first_stage, load_backbone, read_metadata, start_from
+    from upright.detector.weights import read_metadata
 
     crop = (settings.crop_height, settings.crop_width)
     augmentation = Augmentation(settings.min_size, crop, arguments.min_height, arguments.turn)
@@ -117,15 +119,7 @@ def main() -> None:
         validate_every=batches.steps_an_epoch if arguments.validate_every is None else arguments.validate_every,
     )
     torch.manual_seed(options.seed)
-    sources = ["none"] if arguments.weights else arguments.backbone_weights
-    if settings.backbone == "shufflenet_v2":
-        model = build_detector(settings)
-        fill_first_stage(model, sources)
-    else:
-        model = build_detector(settings, load_backbone(settings.backbone, *sources))
-    if arguments.weights:
-        start_from(model, arguments.weights)
-    model.to(device).train()
+    model = starting_model(settings, arguments).to(device).train()
     processes = Processes.joined(device)
     directory = None
     if processes.rank == 0:
@@ -142,6 +136,24 @@ def main() -> None:
 
     validate = partial(figures, dataset=validation, device=device) if validation is not None else None
     train(model, pictures, options, pace, directory=directory, processes=processes, validate=validate)
+
+
+def starting_model(settings: Settings, arguments: argparse.Namespace) -> Detector:
+    """The detector with the weights that --weights or --backbone-weights says."""
+    from upright.detector.model import build_detector
+    from upright.detector.weights import fill_first_stage, load_backbone, start_from
+
+    sources = ["none"] if arguments.weights else arguments.backbone_weights
+    if settings.backbone == "shufflenet_v2":
+        model = build_detector(settings)
+        fill_first_stage(model, sources)
+    elif len(sources) == 1:
+        model = build_detector(settings, load_backbone(settings.backbone, sources[0]))
+    else:
+        raise InputError(f"--backbone-weights: {settings.backbone} starts from one file, not from {len(sources)}")
+    if arguments.weights:
+        start_from(model, arguments.weights)
+    return model
 
 
 def command_line(argv: list[str]) -> list[str]:
@@ -182,7 +194,7 @@ def validation_set(arguments: argparse.Namespace, held_out: PedestrianDataset | 
 
 
 def figures(model: Any, dataset: PedestrianDataset, device: str) -> dict[str, float | None]:
-    """Miss rate (Reasonable) and COCO AP of the model; the score is what is left of the miss rate."""
+    """Miss rate (Reasonable) and COCO AP of the model; the score is AP50."""
     from upright.detector.evaluation import evaluate
     from upright.detector.evaluation.coco import coco_ap
     from upright.detector.inference import detect_dataset
