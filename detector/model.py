@@ -191,6 +191,7 @@ def build_heads(settings: Settings, strides: tuple[int, ...]) -> RegionHeads:
         picture_crops=picture_crops,
         batch_size_per_image=settings.head_samples,
         score_target=settings.score_target,
+        fusion=settings.fusion,
         first_stage_share=settings.first_stage_share,
         score_threshold=settings.score_threshold,
         nms_threshold=settings.nms_threshold,

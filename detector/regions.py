@@ -6,6 +6,8 @@ at least 0.5) is neither positive nor negative: nobody can say what it shows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -111,8 +113,10 @@ class RegionHeads(RoIHeads):
         batch_size_per_image: regions a picture that are learnt from, at most a quarter of them people.
         score_target: what a score is learnt as: "class", person or not, or "overlap", that of the refined box with the
             person, 0 for background (Li et al. 2020, *Generalized focal loss*, section 3).
-        first_stage_share: s of the final score first^s region^(1 - s), where proposals have scores (Zhou et al. 2021,
-            *Probabilistic two-stage detection*, section 4); 0 is the region's score alone.
+        fusion: what a final score is: "region", the region's alone; "product", first^s region^(1 - s), where first is
+            the proposal's (Zhou et al. 2021, *Probabilistic two-stage detection*, section 4); "sum", that of the sum of
+            both logits, which is what is learnt then: the region tells what the proposal did not know.
+        first_stage_share: s.
         score_threshold, nms_threshold, detections: what is kept of a picture's regions.
         score_scale, score_shift: the calibration of the scores, see `calibrated`; it comes before all else.
     """
@@ -125,7 +129,8 @@ class RegionHeads(RoIHeads):
         picture_crops: PictureCrops | None = None,
         batch_size_per_image: int,
         score_target: str = "class",
-        first_stage_share: float = 0.0,
+        fusion: str = "region",
+        first_stage_share: float = 0.5,
         score_threshold: float,
         nms_threshold: float,
         detections: int,
@@ -147,6 +152,7 @@ class RegionHeads(RoIHeads):
         )
         self.picture_crops = picture_crops
         self.score_target = score_target
+        self.fusion = fusion
         self.first_stage_share = first_stage_share
         self.score_scale = score_scale
         self.score_shift = score_shift
@@ -163,7 +169,7 @@ class RegionHeads(RoIHeads):
         boxes = [p.boxes if isinstance(p, Proposals) else p for p in proposals]
         if self.training:
             assert targets is not None, "training needs targets"
-            boxes, _, labels, box_targets = self.select_training_samples(boxes, targets)
+            boxes, first, labels, box_targets = self.select_samples(proposals, targets)
         crops, theta = self._crop(features, boxes, image_shapes)
         logits, deltas = self.box_head(crops, theta)
         if self.training and len(logits) == 0:  # every proposal lies on ignore regions
@@ -172,25 +178,38 @@ class RegionHeads(RoIHeads):
             # torchvision's loss wants a box for each class; background has none, so both columns are the person's.
             both = deltas.repeat(1, 2)
             loss_classifier, loss_box = fastrcnn_loss(logits.float(), both.float(), labels, box_targets)
-            if self.score_target == "overlap":
-                overlap = self._overlaps(deltas.detach().float(), boxes, labels, box_targets)
-                loss_classifier = binary_cross_entropy_with_logits((logits[:, 1] - logits[:, 0]).float(), overlap)
+            if self.score_target == "overlap" or self.fusion == "sum":
+                person = torch.cat(labels) > 0
+                truth = person.float()
+                if self.score_target == "overlap":
+                    truth = self._overlaps(deltas.detach().float(), boxes, box_targets).where(person, 0.0)
+                loss_classifier = binary_cross_entropy_with_logits(self._logits(logits.float(), first), truth)
             return [], {"loss_classifier": loss_classifier, "loss_box_reg": loss_box}
-        scores = logits.float().softmax(dim=1)[:, 1]
-        if self.first_stage_share > 0:
-            first = torch.cat([p.scores for p in proposals if isinstance(p, Proposals)])
-            scores = first**self.first_stage_share * scores ** (1 - self.first_stage_share)
-        scores = calibrated(scores, self.score_scale, self.score_shift)
+        scores = self._scores(logits.float(), proposals)
         return self._detections(scores, deltas.float(), theta, boxes, image_shapes), {}
 
-    def _overlaps(
-        self, deltas: Tensor, regions: list[Tensor], labels: list[Tensor], box_targets: list[Tensor]
-    ) -> Tensor:
-        """Overlap (R,) of each person's refined box with the box it is learnt from, 0 for background."""
+    def _logits(self, logits: Tensor, first: Tensor | None) -> Tensor:
+        """Logit (R,) of a person: the head's (R, 2), and where both stages are summed the proposals' (R,) with it."""
+        own = logits[:, 1] - logits[:, 0]
+        return own + first if self.fusion == "sum" and first is not None else own
+
+    def _scores(self, logits: Tensor, proposals: Sequence[Tensor | Proposals]) -> Tensor:
+        """Final scores (R,) in 0..1, calibrated, of the head's logits (R, 2)."""
+        if self.fusion == "region":
+            scores = logits.softmax(dim=1)[:, 1]
+        else:
+            first = torch.cat([p.logits for p in proposals if isinstance(p, Proposals)])
+            scores = self._logits(logits, first).sigmoid()
+            if self.fusion == "product":
+                scores = first.sigmoid() ** self.first_stage_share * scores ** (1 - self.first_stage_share)
+        return calibrated(scores, self.score_scale, self.score_shift)
+
+    def _overlaps(self, deltas: Tensor, regions: list[Tensor], box_targets: list[Tensor]) -> Tensor:
+        """Overlap (R,) of each refined box with the box it is learnt from; anything where there is none."""
         refined, truths = (
             self.box_coder.decode(coded, regions).reshape(-1, 4) for coded in (deltas, torch.cat(box_targets))
         )
-        return torch.where(torch.cat(labels) > 0, paired_iou(refined, truths), 0.0)
+        return paired_iou(refined, truths)
 
     def _crop(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
@@ -202,19 +221,50 @@ class RegionHeads(RoIHeads):
         seen = self.picture_crops(features[PICTURE], proposals, theta)
         return torch.cat([crops.flatten(1), seen.to(crops.dtype)], dim=1), theta
 
+    def select_samples(
+        self, proposals: Sequence[Tensor | Proposals], targets: list[dict[str, Tensor]]
+    ) -> tuple[list[Tensor], Tensor | None, list[Tensor], list[Tensor]]:
+        """What is learnt from: regions, the proposals' logits (R,) where they are summed, labels, coded boxes.
+
+        Where logits are summed, people's own boxes are no regions: no proposal says how likely they are.
+        """
+        if self.fusion != "sum":
+            boxes = [p.boxes if isinstance(p, Proposals) else p for p in proposals]
+            regions, _, labels, box_targets = self.select_training_samples(boxes, targets)
+            return regions, None, labels, box_targets
+        certain = [
+            p.rows(~self._unclear(p.boxes, target))
+            for p, target in zip(proposals, targets, strict=True)
+            if isinstance(p, Proposals)
+        ]
+        known = [people(target) for target in targets]
+        matched, labels = self.assign_targets_to_proposals(
+            [p.boxes for p in certain], [k["boxes"] for k in known], [k["labels"] for k in known]
+        )
+        chosen = self.subsample(labels)
+        sampled = [p.rows(rows) for p, rows in zip(certain, chosen, strict=True)]
+        truths = [
+            k["boxes"][m[rows]] if len(k["boxes"]) else torch.zeros_like(s.boxes)
+            for k, m, rows, s in zip(known, matched, chosen, sampled, strict=True)
+        ]
+        regions = [s.boxes for s in sampled]
+        labels = [label[rows] for label, rows in zip(labels, chosen, strict=True)]
+        return regions, torch.cat([s.logits for s in sampled]), labels, list(self.box_coder.encode(truths, regions))
+
     def select_training_samples(
         self, proposals: list[Tensor], targets: list[dict[str, Tensor]]
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
-        known, certain = [], []
-        for boxes, target in zip(proposals, targets, strict=True):
-            persons = people(target)
-            unclear = inside_ignored(boxes, target)
-            if len(persons["boxes"]):
-                overlap = box_ops.box_iou(boxes, persons["boxes"].to(boxes.dtype)).amax(dim=1)
-                unclear &= overlap < self.proposal_matcher.high_threshold
-            known.append(persons)
-            certain.append(boxes[~unclear])
-        return super().select_training_samples(certain, known)
+        certain = [boxes[~self._unclear(boxes, target)] for boxes, target in zip(proposals, targets, strict=True)]
+        return super().select_training_samples(certain, [people(target) for target in targets])
+
+    def _unclear(self, boxes: Tensor, target: dict[str, Tensor]) -> Tensor:
+        """Which boxes (n, 4) lie on ignore regions and on no person, bool (n,)."""
+        unclear = inside_ignored(boxes, target)
+        persons = people(target)["boxes"]
+        if len(persons):
+            overlap = box_ops.box_iou(boxes, persons.to(boxes.dtype)).amax(dim=1)
+            unclear &= overlap < self.proposal_matcher.high_threshold
+        return unclear
 
     def _detections(
         self,
