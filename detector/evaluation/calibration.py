@@ -164,21 +164,16 @@ def reliability(
     scores, right = np.asarray(scores, np.float64), np.asarray(right, np.float64)
     order = np.argsort(scores, kind="stable")
     scores, right = scores[order], right[order]
+    edges = np.arange(bins + 1) / bins
     if equal == "width":
-        edges = np.arange(bins + 1) / bins
         ends = np.searchsorted(scores, edges[1:-1], side="left")
-        low, high = edges[:-1], edges[1:]
     else:
         ends = np.arange(1, bins) * len(scores) // bins
-        low = high = None
     starts, stops = np.append(0, ends), np.append(ends, len(scores))
     filled = stops > starts
     starts, stops = starts[filled], stops[filled]
     count = stops - starts
-    if low is None or high is None:
-        low, high = scores[starts], scores[stops - 1]
-    else:
-        low, high = low[filled], high[filled]
+    low, high = (edges[:-1][filled], edges[1:][filled]) if equal == "width" else (scores[starts], scores[stops - 1])
     sums = (np.append(0.0, np.cumsum(values)) for values in (scores, right))
     mean_score, share = ((total[stops] - total[starts]) / count for total in sums)
     return Reliability(low, high, mean_score, share, count)
