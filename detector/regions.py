@@ -170,6 +170,7 @@ class RegionHeads(RoIHeads):
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
         """As torchvision's: detections (empty in training) and losses (empty otherwise)."""
         if self.training:
+            assert targets is not None, "training needs targets"
             proposals, _, labels, box_targets = self.select_training_samples(proposals, targets)
         crops, theta = self._crop(features, proposals, image_shapes)
         logits, deltas = self.box_head(crops, theta)

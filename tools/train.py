@@ -45,6 +45,9 @@ def parser() -> argparse.ArgumentParser:
     add_hold_out_flag(data)
     data.add_argument("--extra-synthetic", type=int, default=0, metavar="N", help="N synthetic pictures more an epoch")
     data.add_argument("--min-height", type=float, default=12, help="people lower than this (pixels) are ignored")
+    data.add_argument(
+        "--turn", type=float, default=0, metavar="DEGREES", help="turn pictures by up to that, 180 at most"
+    )
     model = p.add_argument_group("model")
     model.add_argument("--preset", choices=PRESETS, default="light")
     model.add_argument("--backbone-weights", default="default", metavar="{default,none,FILE}")
@@ -86,7 +89,8 @@ def main() -> None:
     from upright.detector.weights import load_backbone, read_metadata, start_from
 
     crop = (settings.crop_height, settings.crop_width)
-    pictures = TrainingPictures(parts, Augmentation(settings.min_size, crop, arguments.min_height), options.seed)
+    augmentation = Augmentation(settings.min_size, crop, arguments.min_height, arguments.turn)
+    pictures = TrainingPictures(parts, augmentation, options.seed)
     if not len(pictures):
         raise InputError("there is not one picture to train on: check --annotations")
     batches = TrainingBatches(pictures.portrait(), options.batch_size, options.seed)
@@ -109,10 +113,8 @@ def main() -> None:
     processes = Processes.joined(device)
     directory = None
     if processes.rank == 0:
-        data = {name: getattr(arguments, name) for name in ("dataset", "root", "extra_synthetic", "min_height")}
-        data |= recorded_options(arguments)
-        if arguments.hold_out:  # not noted otherwise, so that runs begun before there was the flag can be resumed
-            data["hold_out"] = arguments.hold_out
+        names = ("dataset", "root", "hold_out", "extra_synthetic", "min_height", "turn")
+        data = {name: getattr(arguments, name) for name in names} | recorded_options(arguments)
         start = {"weights": arguments.weights, "backbone_weights": arguments.backbone_weights}
         # The calibration is no choice: it comes after the training.
         choices = {field.name: getattr(settings, field.name) for field in option_fields(Settings)}

@@ -17,7 +17,7 @@ from upright.errors import InputError
 from upright.output import whole_file
 
 
-def read_detections(path: str | os.PathLike, annotations: Annotations) -> Detections:
+def read_detections(path: str | os.PathLike[str], annotations: Annotations) -> Detections:
     """Detections of a data set, from any layout that the benchmarks use.
 
     Args:
@@ -82,7 +82,7 @@ def _load_results(path: Path) -> list[dict[str, Any]]:
     return results
 
 
-def _column(results: list[dict[str, Any]], key: str, path: str | os.PathLike) -> list[Any]:
+def _column(results: list[dict[str, Any]], key: str, path: str | os.PathLike[str]) -> list[Any]:
     try:
         return [result[key] for result in results]
     except KeyError:
@@ -95,7 +95,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def _numbers(values: list[Any], key: str, path: str | os.PathLike) -> np.ndarray:
+def _numbers(values: list[Any], key: str, path: str | os.PathLike[str]) -> np.ndarray:
     if not all(map(_is_number, values)):
         place = next(place for place, value in enumerate(values) if not _is_number(value))
         raise InputError(
@@ -104,7 +104,7 @@ def _numbers(values: list[Any], key: str, path: str | os.PathLike) -> np.ndarray
     return np.array(values, np.float64)
 
 
-def _boxes(values: list[Any], path: str | os.PathLike) -> np.ndarray:
+def _boxes(values: list[Any], path: str | os.PathLike[str]) -> np.ndarray:
     try:
         flat = [number for x, y, width, height in values for number in (x, y, width, height)]
         sound = all(type(number) in (int, float) for number in flat)
@@ -131,7 +131,7 @@ def _boxes(values: list[Any], path: str | os.PathLike) -> np.ndarray:
 
 
 def write_detections(
-    path: str | os.PathLike, annotations: Annotations, detections: Detections, settings: dict[str, Any]
+    path: str | os.PathLike[str], annotations: Annotations, detections: Detections, settings: dict[str, Any]
 ) -> None:
     """Write the project's `detections.json`: one entry in `images` a picture, also where nothing was found.
 
