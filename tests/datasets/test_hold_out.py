@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,10 @@ def test_annotations_of_rows_are_those_that_a_loop_takes(boards_with_crowds, dat
     whole = boards_with_crowds
     rows = sorted(data.draw(st.sets(st.integers(0, len(whole.image_ids) - 1))))
     part = annotations_of_rows(whole, np.array(rows, np.int64))
+    columns = [one.name for one in fields(part) if isinstance(getattr(part, one.name), np.ndarray)]
+    assert {name: len(getattr(part, name)) for name in columns} == {
+        name: len(rows) if name == "sizes" else len(part.boxes) for name in columns
+    }
     expected = [
         (place, whole.boxes[box].tolist(), bool(whole.ignore[box]))
         for box in range(len(whole.boxes))
