@@ -1,7 +1,8 @@
 """COCO-style JSON: pictures and boxes of people, `iscrowd` or `ignore` for regions that do not count.
 
 Reads the field names of COCO (`file_name`) and of the CityPersons evaluation (`im_name`, `vis_bbox`, `vis_ratio`,
-`height`). Category 1 is a person; boxes of other categories are ignore regions in training.
+`height`). Category 1 is a person; boxes of other categories are ignore regions in training. `keypoints` (17 joints)
+and `segmentation` (polygons) are read where they are there.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from typing import Any
 import numpy as np
 
 from upright.datasets.entry import DatasetEntry, Flag, Options
+from upright.datasets.joints import coco_joints, without_outside
+from upright.datasets.outlines import coco_outlines, moved_outlines
 from upright.datasets.pictures import read_picture
 from upright.datasets.sample import Annotations, Sample
 from upright.errors import InputError
 
 PERSON = 1
+AS_IT_IS = np.eye(2, 3)  # the matrix that moves nothing
 
 
 def read_annotations(path: str | Path) -> Annotations:
@@ -55,19 +59,23 @@ def _columns(images: list[dict[str, Any]], rows: list[dict[str, Any]], path: Pat
                 "add the image or remove the annotation"
             )
     boxes = _boxes("bbox", rows, path)
+    image_index = np.array([index[row["image_id"]] for row in rows], np.int64)
+    sizes = np.array([[image.get("width") or 0, image.get("height") or 0] for image in images], np.int64)
+    sizes = sizes.reshape(-1, 2)
+    joints, outlines = _bodies(rows, boxes, sizes[image_index], path)
     annotations = Annotations(
         image_ids=ids,
         file_names=[str(image.get("file_name") or image.get("im_name") or image["id"]) for image in images],
-        sizes=np.array([[image.get("width") or 0, image.get("height") or 0] for image in images], np.int64).reshape(
-            -1, 2
-        ),
-        image_index=np.array([index[row["image_id"]] for row in rows], np.int64),
+        sizes=sizes,
+        image_index=image_index,
         boxes=boxes,
         visible=_boxes("vis_bbox", rows, path, empty=True),
         ignore=np.array([bool(row.get("ignore") or row.get("iscrowd")) for row in rows], bool),
         height=np.array([row.get("height", box[3]) for row, box in zip(rows, boxes, strict=True)], np.float64),
         visible_ratio=np.array([row.get("vis_ratio", 1.0) for row in rows], np.float64),
         category=np.array([row.get("category_id", PERSON) for row in rows], np.int64),
+        joints=joints,
+        outlines=outlines,
     )
     if not (np.isfinite(annotations.height).all() and np.isfinite(annotations.visible_ratio).all()):
         raise InputError(f"a height or vis_ratio in {path} is not finite: correct it")
@@ -75,6 +83,27 @@ def _columns(images: list[dict[str, Any]], rows: list[dict[str, Any]], path: Pat
         raise InputError(f"an image in {path} has a negative width or height: correct it")
     _refuse_outside(annotations, rows, path)
     return annotations
+
+
+def _bodies(
+    rows: list[dict[str, Any]], boxes: np.ndarray, sizes: np.ndarray, path: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """The joints (n, 17, 3) and outlines (n,); one warning counts what is taken as not labelled."""
+    joints, unreadable, refused = coco_joints([row.get("keypoints") for row in rows], sizes)
+    # Masks of crowds are run-length coded in every COCO file: they are no outlines of a person, and no fault.
+    crowds = [bool(row.get("iscrowd")) for row in rows]
+    outlines, odd = coco_outlines(
+        [None if crowd else row.get("segmentation") for row, crowd in zip(rows, crowds, strict=True)], boxes, sizes
+    )
+    faults = (
+        (unreadable, "keypoints of people that are not 17 times x, y, v"),
+        (refused, "single joints that are not finite, outside their picture or of a v other than 0, 1, 2"),
+        (odd, "segmentations that are no polygons round their box"),
+    )
+    found = ", ".join(f"{count} {words}" for count, words in faults if count)
+    if found:
+        print(f"warning: {found} are taken as not labelled: {path}", file=sys.stderr)
+    return joints, outlines
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -140,6 +169,9 @@ class CocoPedestrians:
         root: folder that `file_name` is relative to.
         annotations: one or more JSON files, absolute or relative to `root`; image ids must differ between them.
 
+    Attributes:
+        file_lengths: pictures of each file, which stand one behind the other.
+
     Raises:
         InputError: as `read_annotations`, or a picture is missing.
     """
@@ -147,7 +179,9 @@ class CocoPedestrians:
     def __init__(self, root: str | Path, annotations: Sequence[str | Path]) -> None:
         self.root = Path(root)
         files = [self._find(name) for name in annotations]
-        self.annotations = joined([read_annotations(file) for file in files])
+        parts = [read_annotations(file) for file in files]
+        self.file_lengths = [len(part.image_ids) for part in parts]
+        self.annotations = joined(parts)
         _refuse_duplicates(self.annotations.image_ids, "image", self.root)
         for name in self.annotations.file_names:
             if not (self.root / name).is_file():
@@ -201,6 +235,11 @@ class CocoPedestrians:
             attributes={name: values[rows] for name, values in a.attributes.items()},
             id=a.image_ids[index],
             path=str(path),
+            joints=without_outside(a.joints[rows], width, height),
+            # Where the file says how large the picture is, outlines were cut to it when they were read.
+            outlines=a.outlines[rows]
+            if a.sizes[index].all()
+            else moved_outlines(a.outlines[rows], AS_IT_IS, width, height),
         )
 
 
@@ -232,6 +271,8 @@ def joined(parts: Sequence[Annotations]) -> Annotations:
         visible_ratio=column("visible_ratio"),
         category=column("category"),
         attributes={name: np.concatenate([part.attributes[name] for part in parts]) for name in sorted(shared)},
+        joints=column("joints"),
+        outlines=column("outlines"),
     )
 
 
