@@ -70,6 +70,7 @@ def main() -> None:
     best = best_threshold(calibrated, right, people)
     threshold = math.floor(1000 * best) / 1000 if best is not None else settings.threshold
     shown = replace(detections, scores=calibration(detections.scores))
+    at = figures_at_threshold(dataset.annotations, shown, threshold)
     figures = {
         "pictures": len(dataset),
         "detections": len(scores),
@@ -78,7 +79,7 @@ def main() -> None:
         "threshold": threshold,
         "before": before.to_json(),
         "after": after.to_json(),
-        "at_threshold": figures_at_threshold(dataset.annotations, shown, threshold),
+        "at_threshold": at,
     }
     command = {"command": shlex.join(["python", *sys.argv]), "pictures": len(dataset)}
     settings = replace(settings, score_scale=calibration.scale, score_shift=calibration.shift, threshold=threshold)
@@ -92,7 +93,6 @@ def main() -> None:
         title = f"{len(scores)} detections on {len(dataset)} pictures that were not trained on"
         plot_reliability(arguments.plot, {"as trained": before, "calibrated": after}, title=title)
 
-    at = figures["at_threshold"]
     print(f"{len(scores)} detections on {len(dataset)} pictures, {int(right.sum())} of them right, {people} people")
     print(f"score := sigmoid({calibration.scale:.4f} logit(score) {calibration.shift:+.4f})")
     print(f"expected calibration error {before.expected_error:.4f} before, {after.expected_error:.4f} after")

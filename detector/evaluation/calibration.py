@@ -164,13 +164,14 @@ def reliability(
     scores, right = np.asarray(scores, np.float64), np.asarray(right, np.float64)
     order = np.argsort(scores, kind="stable")
     scores, right = scores[order], right[order]
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
     if equal == "width":
         edges = np.arange(bins + 1) / bins
         ends = np.searchsorted(scores, edges[1:-1], side="left")
         low, high = edges[:-1], edges[1:]
     else:
         ends = np.arange(1, bins) * len(scores) // bins
-        low = high = None
     starts, stops = np.append(0, ends), np.append(ends, len(scores))
     filled = stops > starts
     starts, stops = starts[filled], stops[filled]

@@ -57,7 +57,7 @@ def plot_curves(path: str | os.PathLike[str], results: Mapping[str, Result], *, 
         figure.savefig(temporary)
 
 
-def plot_reliability(path: str | os.PathLike, results: Mapping[str, Reliability], *, title: str = "") -> None:
+def plot_reliability(path: str | os.PathLike[str], results: Mapping[str, Reliability], *, title: str = "") -> None:
     """Draw how often detections of about the same score are right, above how many there are of each score.
 
     Args:
