@@ -136,7 +136,7 @@ def turned_sample(sample: Sample, degrees: float, fill: tuple[int, int, int]) ->
     seen = hull_boxes(sample.visible.astype(np.float64).reshape(-1, 4), matrix).astype(np.float32)
     attributes = dict(sample.attributes)
     if "lean" in attributes:
-        attributes["lean"] = wrapped(attributes["lean"] + degrees).astype(attributes["lean"].dtype)
+        attributes["lean"] = np.asarray(wrapped(attributes["lean"] + degrees), attributes["lean"].dtype)
     return replace(
         sample,
         image=turned_image(sample.image, degrees, fill),
