@@ -146,7 +146,8 @@ def training_parts(arguments: argparse.Namespace) -> list[PedestrianDataset]:
     chosen = open_dataset(arguments.dataset, arguments.root, "train", seed=arguments.seed, **options)
     if not arguments.extra_synthetic:
         return [chosen]
-    return [chosen, open_dataset("synthetic", split="train", length=arguments.extra_synthetic, seed=arguments.seed)]
+    people = {"length": arguments.extra_synthetic, "roll": arguments.roll, "poses": arguments.poses}
+    return [chosen, open_dataset("synthetic", split="train", seed=arguments.seed, **people)]
 
 
 def validation_set(arguments: argparse.Namespace) -> PedestrianDataset | None:
