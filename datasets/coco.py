@@ -169,6 +169,9 @@ class CocoPedestrians:
         root: folder that `file_name` is relative to.
         annotations: one or more JSON files, absolute or relative to `root`; image ids must differ between them.
 
+    Attributes:
+        file_lengths: pictures of each file, which stand one behind the other.
+
     Raises:
         InputError: as `read_annotations`, or a picture is missing.
     """
@@ -176,7 +179,9 @@ class CocoPedestrians:
     def __init__(self, root: str | Path, annotations: Sequence[str | Path]) -> None:
         self.root = Path(root)
         files = [self._find(name) for name in annotations]
-        self.annotations = joined([read_annotations(file) for file in files])
+        parts = [read_annotations(file) for file in files]
+        self.file_lengths = [len(part.image_ids) for part in parts]
+        self.annotations = joined(parts)
         _refuse_duplicates(self.annotations.image_ids, "image", self.root)
         for name in self.annotations.file_names:
             if not (self.root / name).is_file():

@@ -18,6 +18,12 @@ from upright.detector.settings import Settings
 from upright.errors import InputError
 from upright.output import whole_file
 
+# Names of tensors in files that were written before they had the names of today.
+RENAMED = {
+    f"roi_heads.box_roi_pool.localisation.2.{name}": f"roi_heads.box_roi_pool.localisation.2.linear.{name}"
+    for name in ("weight", "bias")
+}
+
 RELEASED = Path(__file__).parents[1] / "weights" / "upright-light.safetensors"
 
 
@@ -34,9 +40,22 @@ def save_weights(path: str | Path, model: Detector, provenance: dict[str, Any], 
         name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
         for name, value in model.state_dict().items()
     }
-    settings = json.dumps({**json.loads(model.settings.to_json()), "provenance": provenance})
+    _save(Path(path), tensors, model.settings, provenance)
+
+
+def save_with_settings(path: str | Path, source: str | Path, settings: Settings, provenance: dict[str, Any]) -> None:
+    """Write the tensors of the weights file `source`, as they are stored, with other settings and provenance.
+
+    Raises:
+        InputError: `source` cannot be used, or `path` cannot be written.
+    """
+    _save(Path(path), _read(Path(source))[0], settings, provenance)
+
+
+def _save(path: Path, tensors: dict[str, Tensor], settings: Settings, provenance: dict[str, Any]) -> None:
+    metadata = {"settings": json.dumps({**json.loads(settings.to_json()), "provenance": provenance})}
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"settings": settings})
+        save_file(tensors, temporary, metadata=metadata)
         temporary.chmod(0o644)  # safetensors makes it readable by its owner alone
 
 
@@ -55,7 +74,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Settings, dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-        tensors = load_file(path)
+        tensors = {RENAMED.get(name, name): value for name, value in load_file(path).items()}
     except FileNotFoundError:
         raise InputError(
             f"the weights {path} do not exist: check the path, or train some with tools/train.py"

@@ -75,7 +75,7 @@ def compose(
         if p.label and _measure(owner, k, sprite, boxes, roll):
             boxes.source.append(source[k - 1])
             boxes.label.append(p.label)
-            boxes.pose.append(p.what.pose)
+            boxes.pose.append(p.skeleton.figure.pose)
             boxes.lean.append(float(wrapped(p.skeleton.lean + roll.degrees)) if roll else p.skeleton.lean)
             boxes.joints.append(_joints(owner, k, p, roll))
             kept[k] = len(boxes.label)
@@ -136,13 +136,14 @@ def _paste(image: np.ndarray | None, owner: np.ndarray, sprite: Sprite, view: Vi
     region[alpha >= SOLID] = 0
     if sprite.seen is not None:
         region[sprite.seen[own_rows, own_columns]] = mark
-    if image is None:
+    if image is None or sprite.colour is None:
         return
     colour = sprite.colour[own_rows, own_columns]
     cover = cv2.merge((alpha, alpha, alpha))
     fade = view.fade(depth)
     if fade > 0.02:
-        veil = cv2.multiply(cover, (*view.haze_colour, 0), scale=1 / 255)
+        haze = (*view.haze_colour, 0)
+        veil = cv2.multiply(cover, haze, scale=1 / 255)  # type: ignore[call-overload]  # OpenCV's types know no scalars
         colour = cv2.addWeighted(colour, 1 - fade, veil, fade, 0)
     behind = image[rows, columns]
     image[rows, columns] = cv2.add(cv2.multiply(behind, cv2.bitwise_not(cover), scale=1 / 255), colour)
@@ -207,6 +208,8 @@ def _fallen(alpha: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> tu
 
 def _measure(owner: np.ndarray, mark: int, sprite: Sprite, boxes: Boxes, roll: Roll | None) -> bool:
     """Add the boxes of one person; False where too little is in view."""
+    if sprite.full is None:
+        return False
     mask, left, top = sprite.full, sprite.left, sprite.top
     if roll is not None:
         mask, left, top = roll.mask(mask, left, top)

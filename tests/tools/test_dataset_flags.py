@@ -39,6 +39,15 @@ def test_evaluation_has_no_flag_that_only_training_takes(capsys: pytest.CaptureF
     assert "--riders" in capsys.readouterr().err
 
 
+def test_without_validation_there_is_no_flag_that_validates_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    add_dataset_flags(parser, training=True, validation=False)
+    assert parser.parse_args(["--riders"]).riders
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--val-annotations", "b.json"])
+    assert "--val-annotations" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [

@@ -141,6 +141,13 @@ def cycling(phase: float, body: Proportions, trunk: float = 22.0) -> Posture:
     )
 
 
+def _moved(
+    start: tuple[float, float, float], direction: tuple[float, float, float], share: float, length: float
+) -> tuple[float, float, float]:
+    x, y, z = (c + f * share * length for c, f in zip(start, direction, strict=True))
+    return x, y, z
+
+
 def _swing(forward: float, out: float, side: int) -> tuple[float, float, float]:
     """Unit vector of a hanging limb swung forward and then lifted outward, in the body's frame."""
     f, o = radians(forward), radians(out)
@@ -198,8 +205,8 @@ def joints(posture: Posture, body: Proportions) -> np.ndarray:
         out = outward * 0.12
         flat = (out * cos(tilt), sin(tilt), cos(tilt))
         sole = (x, y - ankle * cos(tilt), z + ankle * sin(tilt))
-        place[f"heel_{name}"] = tuple(c - f * 0.28 * body.foot for c, f in zip(sole, flat, strict=True))
-        place[f"toe_{name}"] = tuple(c + f * 0.68 * body.foot for c, f in zip(sole, flat, strict=True))
+        place[f"heel_{name}"] = _moved(sole, flat, -0.28, body.foot)
+        place[f"toe_{name}"] = _moved(sole, flat, 0.68, body.foot)
     return np.array([place[name] for name in JOINTS])
 
 

@@ -31,7 +31,12 @@ def _idle_arms(rng: np.random.Generator, posture: Posture) -> Posture:
         shoulder, elbow, lift = [15.0, 18.0], [70.0, 75.0], [6.0, 6.0]
     else:
         shoulder[side], elbow[side], lift[side] = rng.uniform(60, 100), rng.uniform(0, 25), rng.uniform(0, 30)
-    return replace(posture, shoulder=tuple(shoulder), elbow=tuple(elbow), lift=tuple(lift))
+    return replace(posture, shoulder=_pair(shoulder), elbow=_pair(elbow), lift=_pair(lift))
+
+
+def _pair(sides: list[float]) -> tuple[float, float]:
+    left, right = sides
+    return left, right
 
 
 def _lying(rng: np.random.Generator) -> Posture:
@@ -85,12 +90,12 @@ def _climbing(rng: np.random.Generator) -> Posture:
         trunk=rng.uniform(0, 14),
         bend=rng.normal(0, 6),
         nod=rng.uniform(-25, 5),
-        hip=tuple(hip),
+        hip=_pair(hip),
         spread=_both(rng, 6, 24, 5),
-        knee=tuple(knee),
-        shoulder=tuple(shoulder),
+        knee=_pair(knee),
+        shoulder=_pair(shoulder),
         lift=_both(rng, 6, 24, 6),
-        elbow=tuple(elbow),
+        elbow=_pair(elbow),
     )
 
 
@@ -145,7 +150,7 @@ def draw_posture(rng: np.random.Generator, pose: str, body: Proportions) -> Post
                 lift[side], elbow[side] = rng.uniform(95, 165), rng.uniform(0, 50)
             else:
                 shoulder[side], elbow[side], lift[side] = rng.uniform(120, 175), rng.uniform(0, 60), 10.0
-        return replace(standing, lift=tuple(lift), shoulder=tuple(shoulder), elbow=tuple(elbow))
+        return replace(standing, lift=_pair(lift), shoulder=_pair(shoulder), elbow=_pair(elbow))
     if pose == "leaning" and rng.uniform() < 0.5:
         standing = walking(rng.uniform(), rng.uniform(0.3, 1.0), rng.uniform(0.3, 1.5))
     return _idle_arms(rng, standing)
