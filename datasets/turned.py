@@ -46,7 +46,7 @@ class TurnedPedestrians:
     @property
     def sizes(self) -> np.ndarray:
         """int64 (len, 2), width and height of each turned picture; 0 where that of the picture is not known."""
-        sizes = [turning(*size, self.degrees)[1:] if all(size) else (0, 0) for size in self.dataset.sizes.tolist()]
+        sizes = [turning(w, h, self.degrees)[1:] if w and h else (0, 0) for w, h in self.dataset.sizes.tolist()]
         return np.array(sizes, np.int64).reshape(-1, 2)
 
     @cached_property

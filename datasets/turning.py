@@ -21,6 +21,7 @@ from math import ceil, cos, radians, sin
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from upright.datasets.joints import moved_joints
 from upright.datasets.outlines import has_outline, moved_outlines, outline_box
@@ -32,9 +33,9 @@ LEAST_JOINTS = 6
 LEAST_SPAN = 0.5  # of the box's longer side that the joints must span
 
 
-def wrapped(degrees: np.ndarray | float) -> np.ndarray | float:
+def wrapped(degrees: ArrayLike) -> np.ndarray:
     """The same angles in -180 (not included) to 180."""
-    return 180 - (180 - degrees) % 360
+    return np.asarray(180 - (180 - np.asarray(degrees)) % 360)
 
 
 def turning(width: int, height: int, degrees: float) -> tuple[np.ndarray, int, int]:
