@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 
-from upright.datasets.augmentation import MEAN_COLOUR
 from upright.datasets.joints import moved_joints
 from upright.datasets.outlines import has_outline, moved_outlines
 from upright.datasets.sample import Annotations, PedestrianDataset, Sample
@@ -42,7 +41,7 @@ class TurnedPedestrians:
     def __getitem__(self, index: int) -> Sample:
         sample = self.dataset[index]
         ignore = sample.ignore | ~has_outline(sample.outlines)
-        return turned_sample(replace(sample, ignore=ignore), self.degrees, MEAN_COLOUR)
+        return turned_sample(replace(sample, ignore=ignore), self.degrees)
 
     @property
     def sizes(self) -> np.ndarray:
