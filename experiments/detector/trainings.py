@@ -128,6 +128,9 @@ def main() -> None:
     names = [name for name in options.only if name != "mobilenet" or options.imagenet]
     if len(names) < len(options.only):
         print("mobilenet is left out: name its weights by --imagenet", file=sys.stderr)
+    for name in names:
+        for seed in options.seeds:
+            comparison.refuse_other(name, seed)
     # Seeds outside, rows inside: what is cut short has compared all rows.
     for seed in options.seeds:
         for number, name in enumerate(names, start=1):
@@ -150,6 +153,12 @@ class Comparison:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.validation = open_dataset("coco", options.root, "val", annotations=options.val_annotations)
+
+    def refuse_other(self, name: str, seed: int) -> None:
+        """Raises InputError where a row is kept of other steps, pictures or flags."""
+        file = self._file(name, seed)
+        if file.exists() and found(file, self._conditions(name, seed)) is None:
+            raise InputError(f"{file} was trained on other conditions than this command's: pass another --runs")
 
     def finish(self, name: str, seed: int) -> Figures:
         """Train and measure what is not kept yet."""
