@@ -6,7 +6,11 @@ at least 0.5) is neither positive nor negative: nobody can say what it shows.
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Sequence
+=======
+from dataclasses import dataclass
+>>>>>>> compare
 
 import torch
 from torch import Tensor, nn
@@ -103,6 +107,30 @@ def calibrated(scores: Tensor, scale: float, shift: float) -> Tensor:
     return torch.sigmoid(scale * torch.logit(scores, eps=SCORE_MARGIN) + shift)
 
 
+def region_boxes(proposals: list[Tensor] | list[Proposals]) -> list[Tensor]:
+    """The boxes (n, 4) of each image's proposals, with or without scores."""
+    return [p.boxes if isinstance(p, Proposals) else p for p in proposals]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is known of the regions of a batch before any of them is left out; R is their number.
+
+    Attributes:
+        regions: (n, 4) of each image, x1 y1 x2 y2 in pixels of the resized image.
+        first: (R,) scores of the first stage, 0..1; None where proposals have none.
+        scores: (R,) scores of the regions, 0..1.
+        deltas: (R, 4), from a region to its box, in torchvision's coding.
+        theta: (R, N, P), or None without transformers.
+    """
+
+    regions: list[Tensor]
+    first: Tensor | None
+    scores: Tensor
+    deltas: Tensor
+    theta: Tensor | None
+
+
 class RegionHeads(RoIHeads):
     """torchvision's region heads for one class, with the crops of a `PoseNormalisingPool` or a `RoIAlignPool`.
 
@@ -166,14 +194,22 @@ class RegionHeads(RoIHeads):
         targets: list[dict[str, Tensor]] | None = None,
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
         """As torchvision's: detections (empty in training) and losses (empty otherwise)."""
+<<<<<<< HEAD
         boxes = [p.boxes if isinstance(p, Proposals) else p for p in proposals]
         if self.training:
             assert targets is not None, "training needs targets"
             boxes, first, labels, box_targets = self.select_samples(proposals, targets)
+=======
+        if not self.training:
+            return self.decide(self.judge(features, proposals, image_shapes), image_shapes), {}
+        assert targets is not None, "training needs targets"
+        boxes, _, labels, box_targets = self.select_training_samples(region_boxes(proposals), targets)
+>>>>>>> compare
         crops, theta = self._crop(features, boxes, image_shapes)
         logits, deltas = self.box_head(crops, theta)
-        if self.training and len(logits) == 0:  # every proposal lies on ignore regions
+        if len(logits) == 0:  # every proposal lies on ignore regions
             return [], {"loss_classifier": logits.sum(), "loss_box_reg": deltas.sum()}
+<<<<<<< HEAD
         if self.training:
             # torchvision's loss wants a box for each class; background has none, so both columns are the person's.
             both = deltas.repeat(1, 2)
@@ -187,6 +223,39 @@ class RegionHeads(RoIHeads):
             return [], {"loss_classifier": loss_classifier, "loss_box_reg": loss_box}
         scores = self._scores(logits.float(), proposals)
         return self._detections(scores, deltas.float(), theta, boxes, image_shapes), {}
+=======
+        # torchvision's loss wants a box for each class; background has none, so both columns are the person's.
+        both = deltas.repeat(1, 2)
+        loss_classifier, loss_box = fastrcnn_loss(logits.float(), both.float(), labels, box_targets)
+        if self.score_target == "overlap":
+            overlap = self._overlaps(deltas.detach().float(), boxes, labels, box_targets)
+            loss_classifier = binary_cross_entropy_with_logits((logits[:, 1] - logits[:, 0]).float(), overlap)
+        return [], {"loss_classifier": loss_classifier, "loss_box_reg": loss_box}
+
+    def judge(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor] | list[Proposals],
+        image_shapes: list[tuple[int, int]],
+    ) -> Judged:
+        """What the head says of every proposal."""
+        boxes = region_boxes(proposals)
+        crops, theta = self._crop(features, boxes, image_shapes)
+        logits, deltas = self.box_head(crops, theta)
+        first = [p.scores for p in proposals if isinstance(p, Proposals)]
+        return Judged(
+            boxes, torch.cat(first) if first else None, logits.float().softmax(dim=1)[:, 1], deltas.float(), theta
+        )
+
+    def decide(self, judged: Judged, image_shapes: list[tuple[int, int]]) -> list[dict[str, Tensor]]:
+        """The detections of each image: both stages' scores as one, calibrated; boxes after suppression."""
+        scores = judged.scores
+        if self.first_stage_share > 0:
+            assert judged.first is not None, "settings refuse a share without dense proposals"
+            scores = judged.first**self.first_stage_share * scores ** (1 - self.first_stage_share)
+        scores = calibrated(scores, self.score_scale, self.score_shift)
+        return self._detections(scores, judged.deltas, judged.theta, judged.regions, image_shapes)
+>>>>>>> compare
 
     def _logits(self, logits: Tensor, first: Tensor | None) -> Tensor:
         """Logit (R,) of a person: the head's (R, 2), and where both stages are summed the proposals' (R,) with it."""
