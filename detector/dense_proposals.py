@@ -224,7 +224,9 @@ def dense_losses(
     Returns:
         "loss_objectness", "loss_rpn_box_reg" and "loss_rpn_bins".
     """
-    lessons = [lesson(*one, points, strides, target) for *one, target in zip(logits, bins, targets, strict=True)]
+    lessons = [
+        lesson(logit, bin_, points, strides, target) for logit, bin_, target in zip(logits, bins, targets, strict=True)
+    ]
     quality, learns = torch.stack([one.quality for one in lessons]), torch.stack([one.learns for one in lessons])
     weight = (quality - logits.detach().sigmoid()).square() * torch.stack([one.counts for one in lessons])
     score_loss = weight * binary_cross_entropy_with_logits(logits, quality, reduction="none")

@@ -6,11 +6,8 @@ at least 0.5) is neither positive nor negative: nobody can say what it shows.
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from collections.abc import Sequence
-=======
 from dataclasses import dataclass
->>>>>>> compare
 
 import torch
 from torch import Tensor, nn
@@ -118,17 +115,22 @@ class Judged:
 
     Attributes:
         regions: (n, 4) of each image, x1 y1 x2 y2 in pixels of the resized image.
-        first: (R,) scores of the first stage, 0..1; None where proposals have none.
-        scores: (R,) scores of the regions, 0..1.
+        first: (R,) logits of the first stage; None where proposals have none.
+        logits: (R, 2) of the regions, background and person.
         deltas: (R, 4), from a region to its box, in torchvision's coding.
         theta: (R, N, P), or None without transformers.
     """
 
     regions: list[Tensor]
     first: Tensor | None
-    scores: Tensor
+    logits: Tensor
     deltas: Tensor
     theta: Tensor | None
+
+
+def person_logit(logits: Tensor) -> Tensor:
+    """Logit (R,) of a person, float32, of the head's logits (R, 2) of background and person."""
+    return logits[:, 1].float() - logits[:, 0].float()
 
 
 class RegionHeads(RoIHeads):
@@ -194,42 +196,24 @@ class RegionHeads(RoIHeads):
         targets: list[dict[str, Tensor]] | None = None,
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
         """As torchvision's: detections (empty in training) and losses (empty otherwise)."""
-<<<<<<< HEAD
-        boxes = [p.boxes if isinstance(p, Proposals) else p for p in proposals]
-        if self.training:
-            assert targets is not None, "training needs targets"
-            boxes, first, labels, box_targets = self.select_samples(proposals, targets)
-=======
         if not self.training:
             return self.decide(self.judge(features, proposals, image_shapes), image_shapes), {}
         assert targets is not None, "training needs targets"
-        boxes, _, labels, box_targets = self.select_training_samples(region_boxes(proposals), targets)
->>>>>>> compare
+        boxes, first, labels, box_targets = self.select_samples(proposals, targets)
         crops, theta = self._crop(features, boxes, image_shapes)
         logits, deltas = self.box_head(crops, theta)
         if len(logits) == 0:  # every proposal lies on ignore regions
             return [], {"loss_classifier": logits.sum(), "loss_box_reg": deltas.sum()}
-<<<<<<< HEAD
-        if self.training:
-            # torchvision's loss wants a box for each class; background has none, so both columns are the person's.
-            both = deltas.repeat(1, 2)
-            loss_classifier, loss_box = fastrcnn_loss(logits.float(), both.float(), labels, box_targets)
-            if self.score_target == "overlap" or self.fusion == "sum":
-                person = torch.cat(labels) > 0
-                truth = person.float()
-                if self.score_target == "overlap":
-                    truth = self._overlaps(deltas.detach().float(), boxes, box_targets).where(person, 0.0)
-                loss_classifier = binary_cross_entropy_with_logits(self._logits(logits.float(), first), truth)
-            return [], {"loss_classifier": loss_classifier, "loss_box_reg": loss_box}
-        scores = self._scores(logits.float(), proposals)
-        return self._detections(scores, deltas.float(), theta, boxes, image_shapes), {}
-=======
         # torchvision's loss wants a box for each class; background has none, so both columns are the person's.
         both = deltas.repeat(1, 2)
         loss_classifier, loss_box = fastrcnn_loss(logits.float(), both.float(), labels, box_targets)
-        if self.score_target == "overlap":
-            overlap = self._overlaps(deltas.detach().float(), boxes, labels, box_targets)
-            loss_classifier = binary_cross_entropy_with_logits((logits[:, 1] - logits[:, 0]).float(), overlap)
+        if self.score_target == "overlap" or self.fusion == "sum":
+            person = torch.cat(labels) > 0
+            truth = person.float()
+            if self.score_target == "overlap":
+                truth = self._overlaps(deltas.detach().float(), boxes, box_targets).where(person, 0.0)
+            logit = person_logit(logits) if first is None else person_logit(logits) + first
+            loss_classifier = binary_cross_entropy_with_logits(logit, truth)
         return [], {"loss_classifier": loss_classifier, "loss_box_reg": loss_box}
 
     def judge(
@@ -242,36 +226,23 @@ class RegionHeads(RoIHeads):
         boxes = region_boxes(proposals)
         crops, theta = self._crop(features, boxes, image_shapes)
         logits, deltas = self.box_head(crops, theta)
-        first = [p.scores for p in proposals if isinstance(p, Proposals)]
-        return Judged(
-            boxes, torch.cat(first) if first else None, logits.float().softmax(dim=1)[:, 1], deltas.float(), theta
-        )
+        first = [p.logits for p in proposals if isinstance(p, Proposals)]
+        return Judged(boxes, torch.cat(first) if first else None, logits.float(), deltas.float(), theta)
 
     def decide(self, judged: Judged, image_shapes: list[tuple[int, int]]) -> list[dict[str, Tensor]]:
         """The detections of each image: both stages' scores as one, calibrated; boxes after suppression."""
-        scores = judged.scores
-        if self.first_stage_share > 0:
-            assert judged.first is not None, "settings refuse a share without dense proposals"
-            scores = judged.first**self.first_stage_share * scores ** (1 - self.first_stage_share)
-        scores = calibrated(scores, self.score_scale, self.score_shift)
+        scores = calibrated(self._scores(judged), self.score_scale, self.score_shift)
         return self._detections(scores, judged.deltas, judged.theta, judged.regions, image_shapes)
->>>>>>> compare
 
-    def _logits(self, logits: Tensor, first: Tensor | None) -> Tensor:
-        """Logit (R,) of a person: the head's (R, 2), and where both stages are summed the proposals' (R,) with it."""
-        own = logits[:, 1] - logits[:, 0]
-        return own + first if self.fusion == "sum" and first is not None else own
-
-    def _scores(self, logits: Tensor, proposals: Sequence[Tensor | Proposals]) -> Tensor:
-        """Final scores (R,) in 0..1, calibrated, of the head's logits (R, 2)."""
+    def _scores(self, judged: Judged) -> Tensor:
+        """Scores (R,) in 0..1 of both stages, before calibration."""
         if self.fusion == "region":
-            scores = logits.softmax(dim=1)[:, 1]
-        else:
-            first = torch.cat([p.logits for p in proposals if isinstance(p, Proposals)])
-            scores = self._logits(logits, first).sigmoid()
-            if self.fusion == "product":
-                scores = first.sigmoid() ** self.first_stage_share * scores ** (1 - self.first_stage_share)
-        return calibrated(scores, self.score_scale, self.score_shift)
+            return judged.logits.softmax(dim=1)[:, 1]
+        assert judged.first is not None, "settings refuse to fuse scores without dense proposals"
+        if self.fusion == "sum":
+            return (person_logit(judged.logits) + judged.first).sigmoid()
+        share = self.first_stage_share
+        return judged.first.sigmoid() ** share * person_logit(judged.logits).sigmoid() ** (1 - share)
 
     def _overlaps(self, deltas: Tensor, regions: list[Tensor], box_targets: list[Tensor]) -> Tensor:
         """Overlap (R,) of each refined box with the box it is learnt from; anything where there is none."""

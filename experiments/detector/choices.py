@@ -30,7 +30,7 @@ from upright.experiments.harness import in_turn, read_figures, write_figures
 from upright.tools.command import run
 from upright.tools.report import around_block, table, write_block
 
-SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
+SHARES = (0.3, 0.5, 0.7)
 PROPOSALS = (30, 50, 100, 200)
 SIDES = ((416, 640), (480, 640), (480, 864), (544, 864), (640, 1000))
 SUPPRESSIONS = (0.45, 0.5, 0.55, 0.6, 0.65)
@@ -69,7 +69,7 @@ def main() -> None:
     figures = measured(model, dataset, choices)
     report = {name: choice_lines(options, len(dataset), rows) for name, rows in figures.items()}
     if options.body:
-        own = next(row for row in figures["shares"].values() if row["chosen"])
+        own = next(row for row in figures["scores"].values() if row["chosen"])
         figures[FIRST_STAGE] = first_stage_rows(options, dataset, Variant.of(model.settings).sides)
         figures[FIRST_STAGE]["both stages"] = own
         report[FIRST_STAGE] = first_stage_lines(options, len(dataset), figures[FIRST_STAGE])
@@ -84,7 +84,12 @@ def main() -> None:
 def tables(own: Variant) -> dict[str, dict[str, Variant]]:
     """By block of the document the rows of its table; that of the weights' own choices is in each."""
     return {
-        "shares": {f"{share:g}": replace(own, share=share) for share in sorted({*SHARES, own.share})},
+        "scores": {
+            "the region's alone": replace(own, fusion="region"),
+            **{f"product, share {s:g}": replace(own, fusion="product", share=s) for s in SHARES},
+            "the proposal's alone": replace(own, fusion="product", share=1.0),
+            "sum of the logits": replace(own, fusion="sum"),
+        },
         "proposals": {str(n): replace(own, proposals=n) for n in sorted({*PROPOSALS, own.proposals})},
         "sides": {f"{low} / {high}": replace(own, sides=(low, high)) for low, high in sorted({*SIDES, own.sides})},
         "suppressions": {

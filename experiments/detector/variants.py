@@ -28,12 +28,14 @@ class Variant:
     Attributes:
         sides: shortest and longest side of a picture, the limit that wins, in pixels.
         proposals: kept of a picture.
-        share: of the first stage in the logarithm of a score.
+        fusion: of the scores of both stages, see `RegionHeads`.
+        share: of the first stage in the product.
         suppression: overlap at which of two boxes the one with the lower score goes.
     """
 
     sides: tuple[int, int]
     proposals: int
+    fusion: str
     share: float
     suppression: float
 
@@ -41,14 +43,14 @@ class Variant:
     def of(cls, settings: Settings) -> Variant:
         """The choices that weights come with."""
         sides = (settings.min_size, settings.max_size)
-        return cls(sides, settings.test_proposals, settings.first_stage_share, settings.nms_threshold)
+        return cls(sides, settings.test_proposals, settings.fusion, settings.first_stage_share, settings.nms_threshold)
 
     def apply(self, model: Detector) -> None:
         """Make them the model's, and its scores those before calibration, whose shares can be compared."""
         dense_proposals(model).kept["testing"] = self.proposals
         model.transform.min_size, model.transform.max_size = (self.sides[0],), self.sides[1]
         heads = model.roi_heads
-        heads.first_stage_share, heads.nms_thresh = self.share, self.suppression
+        heads.fusion, heads.first_stage_share, heads.nms_thresh = self.fusion, self.share, self.suppression
         heads.score_scale, heads.score_shift = 1.0, 0.0
 
 
@@ -98,7 +100,7 @@ def detect_variants(
                 judged,
                 regions=[judged.regions[0][:n]],
                 first=judged.first[:n],
-                scores=judged.scores[:n],
+                logits=judged.logits[:n],
                 deltas=judged.deltas[:n],
                 theta=None if judged.theta is None else judged.theta[:n],
             )
@@ -141,8 +143,9 @@ def detect_first_stage(
             picture = cv2.resize(picture, sides[::-1], interpolation=cv2.INTER_LINEAR)
         images, _, (one,) = first_stage(model, as_tensor(picture))
         ratio = [size / resized for size, resized in zip((width, height), images.image_sizes[0][::-1], strict=True)]
-        sure = one.scores > threshold
-        found.append((one.boxes[sure] * one.boxes.new_tensor(ratio * 2), one.scores[sure]))
+        scores = one.logits.sigmoid()
+        sure = scores > threshold
+        found.append((one.boxes[sure] * one.boxes.new_tensor(ratio * 2), scores[sure]))
     return columns(found)
 
 

@@ -11,7 +11,7 @@ from upright.detector.model import Detector
 from upright.detector.weights import save_weights
 from upright.experiments.detector import choices
 
-BLOCKS = ("shares", "proposals", "sides", "suppressions")
+BLOCKS = ("scores", "proposals", "sides", "suppressions")
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_each_choice_has_its_table(small: Detector, root: Path, tmp_path: Path, 
     kept = json.loads(figures.read_text())
     assert list(kept) == list(BLOCKS)
     assert {name: list(kept[name]["rows"]) for name in BLOCKS} == {
-        "shares": ["0", "0.5"],
+        "scores": ["the region's alone", "product, share 0.5", "the proposal's alone", "sum of the logits"],
         "proposals": ["5", "40"],
         "sides": ["32 / 64", "64 / 96"],
         "suppressions": ["0.4", "0.5"],
