@@ -16,7 +16,7 @@ BLOCKS = ("scores", "proposals", "sides", "suppressions")
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choices, "SHARES", (0.0, 0.5))
+    monkeypatch.setattr(choices, "SHARES", (0.5,))
     monkeypatch.setattr(choices, "PROPOSALS", (5, 40))
     monkeypatch.setattr(choices, "SIDES", ((32, 64), (64, 96)))
     monkeypatch.setattr(choices, "SUPPRESSIONS", (0.4,))
@@ -36,7 +36,7 @@ def test_each_choice_has_its_table(small: Detector, root: Path, tmp_path: Path, 
         "scores": ["the region's alone", "product, share 0.5", "the proposal's alone", "sum of the logits"],
         "proposals": ["5", "40"],
         "sides": ["32 / 64", "64 / 96"],
-        "suppressions": ["0.4", "0.5"],
+        "suppressions": ["0.4", "0.6"],
     }
     for name in BLOCKS:
         assert sum(row["chosen"] for row in kept[name]["rows"].values()) == 1
