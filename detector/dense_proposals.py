@@ -55,7 +55,7 @@ class LevelHead(nn.Module):
         """(B, C, H, W) to (B, H W, 1 + 4 BINS)."""
         for layer in self.conv:
             x = layer(x)
-        return self.predict(x).flatten(2).transpose(1, 2)
+        return self.predict(x).permute(0, 2, 3, 1).flatten(1, 2)
 
 
 class DenseProposals(nn.Module):

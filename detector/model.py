@@ -47,7 +47,9 @@ class PictureTransform(GeneralizedRCNNTransform):
     """torchvision's resize, normalise and batch; in training the augmentation has resized already."""
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, Any]:
-        if self.training:
+        height, width = image.shape[-2:]
+        scale = min(self.min_size[0] / min(height, width), self.max_size / max(height, width))
+        if self.training or scale == 1:
             return image, target
         return super().resize(image, target)
 
