@@ -68,10 +68,12 @@ class RegionHead(nn.Module):
         in_features: D, numbers that a region's crops give.
         width: of both layers.
         theta_features: numbers of theta a region, N P; 0 without transformers.
+        dropout: share of the crops' numbers that are left out in training.
     """
 
-    def __init__(self, in_features: int, width: int, theta_features: int) -> None:
+    def __init__(self, in_features: int, width: int, theta_features: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.first = nn.Linear(in_features, width)
         self.second = nn.Linear(width + theta_features, width)
         self.score = nn.Linear(width, 2)
@@ -90,7 +92,7 @@ class RegionHead(nn.Module):
         Returns:
             Logits (R, 2) of background and person, and box deltas (R, 4) in torchvision's coding.
         """
-        hidden = self.first(crops).relu()
+        hidden = self.first(self.dropout(crops)).relu()
         if theta is not None:
             hidden = torch.cat([hidden, theta.flatten(1).to(hidden.dtype)], dim=1)
         hidden = self.second(hidden).relu()
@@ -147,6 +149,8 @@ class RegionHeads(RoIHeads):
             the proposal's (Zhou et al. 2021, *Probabilistic two-stage detection*, section 4); "sum", that of the sum of
             both logits, which is what is learnt then: the region tells what the proposal did not know.
         first_stage_share: s.
+        box_share: of the way from a proposal's box to the region's, for the final box.
+        gradient: what the losses here reach: "maps", or "head", the pool and the head alone.
         score_threshold, nms_threshold, detections: what is kept of a picture's regions.
         score_scale, score_shift: the calibration of the scores, see `calibrated`; it comes before all else.
     """
@@ -161,6 +165,8 @@ class RegionHeads(RoIHeads):
         score_target: str = "class",
         fusion: str = "region",
         first_stage_share: float = 0.5,
+        box_share: float = 1.0,
+        gradient: str = "maps",
         score_threshold: float,
         nms_threshold: float,
         detections: int,
@@ -183,6 +189,8 @@ class RegionHeads(RoIHeads):
         self.picture_crops = picture_crops
         self.score_target = score_target
         self.fusion = fusion
+        self.box_share = box_share
+        self.gradient = gradient
         self.first_stage_share = first_stage_share
         self.score_scale = score_scale
         self.score_shift = score_shift
@@ -200,6 +208,8 @@ class RegionHeads(RoIHeads):
             return self.decide(self.judge(features, proposals, image_shapes), image_shapes), {}
         assert targets is not None, "training needs targets"
         boxes, first, labels, box_targets = self.select_samples(proposals, targets)
+        if self.gradient == "head":
+            features = {name: level.detach() for name, level in features.items()}
         crops, theta = self._crop(features, boxes, image_shapes)
         logits, deltas = self.box_head(crops, theta)
         if len(logits) == 0:  # every proposal lies on ignore regions
@@ -315,6 +325,8 @@ class RegionHeads(RoIHeads):
         image_shapes: list[tuple[int, int]],
     ) -> list[dict[str, Tensor]]:
         counts = [len(boxes) for boxes in proposals]
+        if self.box_share != 1:
+            deltas = self.box_share * deltas
         boxes = self.box_coder.decode(deltas, proposals).reshape(-1, 4).split(counts)
         theta = scores.new_zeros(len(scores), 0, 0) if theta is None else theta
         thetas = theta.split(counts)
