@@ -176,7 +176,7 @@ def test_no_network_and_no_file_say_what_to_pass(monkeypatch: pytest.MonkeyPatch
 
 def test_the_released_weights_fit_their_preset_and_the_limit() -> None:
     settings, provenance = read_metadata(RELEASED)
-    assert settings == PRESETS["light"]
+    assert settings == PRESETS["mobilenet"]
     assert RELEASED.stat().st_size <= 16e6
     assert "tools/train.py" in provenance["command"]
     load_detector()

@@ -21,7 +21,7 @@ from upright.tools import train
 
 ROOT = Path(__file__).parents[2]
 SMALL = """
-    --channels 32 --head-width 32 --glance-channels 8 --min-size 96 --max-size 160 --crop-height 64 --crop-width 96
+    --preset mobilenet --channels 32 --head-width 32 --glance-channels 8 --min-size 96 --max-size 160 --crop-height 64 --crop-width 96
     --train-proposals 40 --test-proposals 20 --head-samples 16 --batch-size 2 --backbone-weights none
     --min-height 0 --log-every 1 --workers 1
 """
@@ -171,6 +171,10 @@ def test_held_out_pictures_are_not_trained_on_and_validate_the_run(root: Path, t
         (["--annotations", "b.json"], "b.json"),
         (["--weights", "missing.safetensors"], "missing.safetensors"),
         (["--backbone-weights", "missing.pth"], "missing.pth"),
+        (["--backbone-weights", "a.safetensors", "b.safetensors"], "mobilenet_v2 starts from one file"),
+        (["--preset", "light", "--channels", "96", "--backbone-weights", "none", "b.safetensors"], "none do not exist"),
+        (["--preset", "light"], "use channels 96"),
+        (["--ema-decay", "1"], "--ema-decay 1"),
         (["--transformers", "5"], "5 transformers"),
         (["--max-steps", "0"], "--max-steps"),
         (["--batch-size", "0"], "--batch-size"),
