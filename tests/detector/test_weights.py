@@ -29,11 +29,13 @@ from upright.detector.weights import (
 from upright.errors import InputError
 
 
-def test_a_saved_detector_comes_back_the_same(tiny: Settings, tmp_path: Path) -> None:
-    model = build_detector(tiny)
+@pytest.mark.parametrize("name", ["tiny", "tiny_light"])
+def test_a_saved_detector_comes_back_the_same(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    settings = request.getfixturevalue(name)
+    model = build_detector(settings)
     save_weights(tmp_path / "w.safetensors", model, {"command": "test"})
     again = load_detector(tmp_path / "w.safetensors")
-    assert read_metadata(tmp_path / "w.safetensors") == (tiny, {"command": "test"})
+    assert read_metadata(tmp_path / "w.safetensors") == (settings, {"command": "test"})
     assert not again.training
     for name, value in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], value)
@@ -166,9 +168,7 @@ def test_weights_of_another_backbone_are_refused(tmp_path: Path) -> None:
         load_backbone("resnet50", str(tmp_path / "b.pth"))
 
 
-def test_weights_of_another_backbone_do_not_start_a_training(
-    tiny: Settings, tiny_light: Settings, tmp_path: Path
-) -> None:
+def test_weights_of_another_backbone_start_no_training(tiny: Settings, tiny_light: Settings, tmp_path: Path) -> None:
     save_weights(tmp_path / "w.safetensors", build_detector(tiny), {})
     with pytest.raises(InputError, match="its backbone is mobilenet_v2, not shufflenet_v2"):
         start_from(build_detector(tiny_light), tmp_path / "w.safetensors")
