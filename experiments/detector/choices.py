@@ -30,7 +30,8 @@ from upright.experiments.harness import in_turn, read_figures, write_figures
 from upright.tools.command import run
 from upright.tools.report import around_block, table, write_block
 
-SHARES = (0.3, 0.5, 0.7)
+SHARES = (0.3, 0.5, 0.7, 0.8)
+BOX_SHARES = (0.0, 0.3, 0.5, 1.0)
 PROPOSALS = (30, 50, 100, 200)
 SIDES = ((416, 640), (480, 640), (480, 864), (544, 864), (640, 1000))
 SUPPRESSIONS = (0.45, 0.5, 0.55, 0.6, 0.65)
@@ -86,10 +87,11 @@ def tables(own: Variant) -> dict[str, dict[str, Variant]]:
     return {
         "scores": {
             "the region's alone": replace(own, fusion="region"),
-            **{f"product, share {s:g}": replace(own, fusion="product", share=s) for s in SHARES},
+            **{f"product, share {s:g}": replace(own, fusion="product", share=s) for s in sorted({*SHARES, own.share})},
             "the proposal's alone": replace(own, fusion="product", share=1.0),
             "sum of the logits": replace(own, fusion="sum"),
         },
+        "boxes": {f"{share:g}": replace(own, box_share=share) for share in sorted({*BOX_SHARES, own.box_share})},
         "proposals": {str(n): replace(own, proposals=n) for n in sorted({*PROPOSALS, own.proposals})},
         "sides": {f"{low} / {high}": replace(own, sides=(low, high)) for low, high in sorted({*SIDES, own.sides})},
         "suppressions": {

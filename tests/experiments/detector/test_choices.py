@@ -11,12 +11,13 @@ from upright.detector.model import Detector
 from upright.detector.weights import save_weights
 from upright.experiments.detector import choices
 
-BLOCKS = ("scores", "proposals", "sides", "suppressions")
+BLOCKS = ("scores", "boxes", "proposals", "sides", "suppressions")
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choices, "SHARES", (0.5,))
+    monkeypatch.setattr(choices, "BOX_SHARES", (0.0,))
     monkeypatch.setattr(choices, "PROPOSALS", (5, 40))
     monkeypatch.setattr(choices, "SIDES", ((32, 64), (64, 96)))
     monkeypatch.setattr(choices, "SUPPRESSIONS", (0.4,))
@@ -33,7 +34,14 @@ def test_each_choice_has_its_table(small: Detector, root: Path, tmp_path: Path, 
     kept = json.loads(figures.read_text())
     assert list(kept) == list(BLOCKS)
     assert {name: list(kept[name]["rows"]) for name in BLOCKS} == {
-        "scores": ["the region's alone", "product, share 0.5", "the proposal's alone", "sum of the logits"],
+        "scores": [
+            "the region's alone",
+            "product, share 0.5",
+            "product, share 0.7",
+            "the proposal's alone",
+            "sum of the logits",
+        ],
+        "boxes": ["0", "1"],
         "proposals": ["5", "40"],
         "sides": ["32 / 64", "64 / 96"],
         "suppressions": ["0.4", "0.6"],
