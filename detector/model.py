@@ -198,6 +198,7 @@ def build_heads(settings: Settings, strides: tuple[int, ...]) -> RegionHeads:
         box_share=settings.box_share,
         gradient=settings.head_gradient,
         score_threshold=settings.score_threshold,
+        decay=settings.decay if settings.suppression == "matrix" else None,
         nms_threshold=settings.nms_threshold,
         detections=settings.detections,
         score_scale=settings.score_scale,

@@ -22,6 +22,7 @@ from upright.detector.evaluation.calibration import SCORE_MARGIN
 from upright.detector.ignored import inside_ignored, people
 from upright.detector.picture_crops import PICTURE, PictureCrops
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
+from upright.detector.suppression import matrix_suppression
 
 
 def paired_iou(boxes: Tensor, others: Tensor) -> Tensor:
@@ -151,8 +152,9 @@ class RegionHeads(RoIHeads):
         first_stage_share: s.
         box_share: of the way from a proposal's box to the region's, for the final box.
         gradient: what the losses here reach: "maps", or "head", the pool and the head alone.
+        decay: of `matrix_suppression`, which leaves all boxes; None: hard suppression at `nms_threshold`.
         score_threshold, nms_threshold, detections: what is kept of a picture's regions.
-        score_scale, score_shift: the calibration of the scores, see `calibrated`; it comes before all else.
+        score_scale, score_shift: the calibration of the scores, see `calibrated`; it comes after the suppression.
     """
 
     def __init__(
@@ -167,6 +169,7 @@ class RegionHeads(RoIHeads):
         first_stage_share: float = 0.5,
         box_share: float = 1.0,
         gradient: str = "maps",
+        decay: float | None = None,
         score_threshold: float,
         nms_threshold: float,
         detections: int,
@@ -191,6 +194,7 @@ class RegionHeads(RoIHeads):
         self.fusion = fusion
         self.box_share = box_share
         self.gradient = gradient
+        self.decay = decay
         self.first_stage_share = first_stage_share
         self.score_scale = score_scale
         self.score_shift = score_shift
@@ -240,9 +244,8 @@ class RegionHeads(RoIHeads):
         return Judged(boxes, torch.cat(first) if first else None, logits.float(), deltas.float(), theta)
 
     def decide(self, judged: Judged, image_shapes: list[tuple[int, int]]) -> list[dict[str, Tensor]]:
-        """The detections of each image: both stages' scores as one, calibrated; boxes after suppression."""
-        scores = calibrated(self._scores(judged), self.score_scale, self.score_shift)
-        return self._detections(scores, judged.deltas, judged.theta, judged.regions, image_shapes)
+        """The detections of each image: both stages' scores as one, after suppression, calibrated."""
+        return self._detections(self._scores(judged), judged.deltas, judged.theta, judged.regions, image_shapes)
 
     def _scores(self, judged: Judged) -> Tensor:
         """Scores (R,) in 0..1 of both stages, before calibration."""
@@ -335,9 +338,16 @@ class RegionHeads(RoIHeads):
             scores.split(counts), boxes, proposals, thetas, image_shapes, strict=True
         ):
             box = box_ops.clip_boxes_to_image(box, shape)
+            if self.decay is not None:
+                score = matrix_suppression(box, score, self.decay)
+            score = calibrated(score, self.score_scale, self.score_shift)
             keep = torch.nonzero(score > self.score_thresh)[:, 0]
             keep = keep[box_ops.remove_small_boxes(box[keep], min_size=1)]
-            keep = keep[box_ops.nms(box[keep], score[keep], self.nms_thresh)][: self.detections_per_img]
+            if self.decay is None:
+                keep = keep[box_ops.nms(box[keep], score[keep], self.nms_thresh)]
+            else:
+                keep = keep[score[keep].argsort(descending=True, stable=True)]
+            keep = keep[: self.detections_per_img]
             result = {"boxes": box[keep], "labels": torch.ones_like(keep), "scores": score[keep]}
             if self.return_theta:
                 result["proposals"] = region[keep]

@@ -74,6 +74,10 @@ class Settings:
     glance_channels: Annotated[int, "channels that the coarse look reads"] = 32
     # Low, since a miss rate is read off the whole curve.
     score_threshold: Annotated[float, "people with lower scores are not detections"] = 0.01
+    suppression: Annotated[
+        Literal["hard", "matrix"], "of boxes that overlap: the weaker one goes, or its score falls"
+    ] = "hard"
+    decay: Annotated[float, "matrix suppression: how fast scores fall with overlap"] = 1.0
     nms_threshold: Annotated[float, "overlap at which of two boxes the one with the lower score goes"] = 0.5
     detections: Annotated[int, "detections of a picture, at most"] = 200
     # What tools/calibrate.py found, so no options: the score is sigmoid(score_scale logit(score) + score_shift).
@@ -152,7 +156,7 @@ PRESETS = {
         fusion="product",
         first_stage_share=0.7,
         score_threshold=0.001,
-        nms_threshold=0.6,
+        suppression="matrix",
     ),
     # The light one of before, for comparisons.
     "mobilenet": Settings(),

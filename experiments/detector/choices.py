@@ -35,6 +35,7 @@ BOX_SHARES = (0.0, 0.3, 0.5, 1.0)
 PROPOSALS = (30, 50, 100, 200)
 SIDES = ((416, 640), (480, 640), (480, 864), (544, 864), (640, 1000))
 SUPPRESSIONS = (0.45, 0.5, 0.55, 0.6, 0.65)
+DECAYS = (0.5, 1.0, 2.0)  # that of the preset among them
 STRETCHED = (416, 416)  # what the first stage was trained on
 ROUNDS = 9  # of a timing
 TIMED = ("proposals", "sides")
@@ -95,7 +96,8 @@ def tables(own: Variant) -> dict[str, dict[str, Variant]]:
         "proposals": {str(n): replace(own, proposals=n) for n in sorted({*PROPOSALS, own.proposals})},
         "sides": {f"{low} / {high}": replace(own, sides=(low, high)) for low, high in sorted({*SIDES, own.sides})},
         "suppressions": {
-            f"{overlap:g}": replace(own, suppression=overlap) for overlap in sorted({*SUPPRESSIONS, own.suppression})
+            **{f"hard, {overlap:g}": replace(own, suppression=overlap, decay=0.0) for overlap in SUPPRESSIONS},
+            **{f"matrix, decay {decay:g}": replace(own, decay=decay) for decay in DECAYS},
         },
     }
 

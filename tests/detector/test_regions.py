@@ -197,10 +197,10 @@ def test_a_score_that_is_learnt_as_a_class_is_one_for_every_person(tiny: Setting
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_a_score_is_the_product_of_both_stages(share: float, tiny_light: Settings) -> None:
-    heads, maps = heads_that_say(replace(tiny_light, first_stage_share=share), Says([0.5, -1.0, 2.0]))
-    heads.nms_thresh = 1.0
+    settings = replace(tiny_light, fusion="product", first_stage_share=share, suppression="hard", nms_threshold=1.0)
+    heads, maps = heads_that_say(settings, Says([0.5, -1.0, 2.0]))
     first = [0.9, 0.8, 0.1]
-    proposals = [Proposals(torch.tensor(REGIONS), torch.tensor(first))]
+    proposals = [Proposals(torch.tensor(REGIONS), torch.tensor(first).logit())]
     (result,), losses = heads.eval()(maps, proposals, [(96, 128)])
     assert losses == {}
     region = 1 / (1 + np.exp([-0.5, 1.0, -2.0]))
@@ -210,9 +210,44 @@ def test_a_score_is_the_product_of_both_stages(share: float, tiny_light: Setting
     torch.testing.assert_close(result["boxes"], torch.tensor(REGIONS)[order.tolist()])
 
 
+def test_a_score_of_the_sum_is_learnt_and_given_as_such(tiny_light: Settings) -> None:
+    settings = replace(tiny_light, fusion="sum", suppression="hard", nms_threshold=1.0, score_target="class")
+    heads, maps = heads_that_say(settings, Says([0.5, -1.0, 2.0]))
+    first = torch.tensor([0.25, 1.0, -3.0])
+    proposals = [Proposals(torch.tensor(REGIONS), first)]
+    (result,), _ = heads.eval()(maps, proposals, [(96, 128)])
+    summed = np.array([0.75, 0.0, -1.0])
+    np.testing.assert_allclose(result["scores"].detach(), np.sort(1 / (1 + np.exp(-summed)))[::-1], rtol=1e-5)
+    person = target([[10.0, 10, 30, 60]], [False])
+    _, losses = heads.train()(maps, proposals, [(96, 128)], [person])
+    # Regions are shuffled by the sampling, and with them what the head says; the first stage goes with its region.
+    assert losses["loss_classifier"].isfinite()
+
+
+def test_boxes_follow_the_head_in_part(tiny_light: Settings) -> None:
+    settings = replace(tiny_light, suppression="hard", nms_threshold=1.0)
+    boxes = {}
+    for share in (0.0, 0.5, 1.0):
+        heads, maps = heads_that_say(replace(settings, box_share=share), Says([0.5, -1.0, 2.0], shift=0.2))
+        (result,), _ = heads.eval()(maps, [Proposals(torch.tensor(REGIONS), torch.zeros(3))], [(96, 128)])
+        boxes[share] = result["boxes"].detach().sum(dim=0)
+    assert torch.equal(boxes[0.0], torch.tensor(REGIONS).sum(dim=0))
+    torch.testing.assert_close(boxes[0.5], (boxes[0.0] + boxes[1.0]) / 2)
+
+
+@pytest.mark.parametrize("reached", ["maps", "head"])
+def test_losses_of_the_head_reach_the_maps_or_not(reached: str, tiny_light: Settings) -> None:
+    torch.manual_seed(0)
+    model = build_detector(replace(tiny_light, head_gradient=reached))
+    losses = model([torch.rand(3, 96, 128)], [target([[10.0, 10, 30, 60]], [False])])
+    (losses["loss_classifier"] + losses["loss_box_reg"]).backward()
+    learnt = [p.grad is not None and bool(p.grad.abs().sum() > 0) for p in model.backbone.parameters()]
+    assert any(learnt) == (reached == "maps")
+
+
 def test_without_a_share_of_the_first_stage_its_scores_change_nothing(tiny_light: Settings) -> None:
     torch.manual_seed(0)
-    model = build_detector(replace(tiny_light, first_stage_share=0.0)).eval()
+    model = build_detector(replace(tiny_light, fusion="region")).eval()
     with torch.inference_mode():
         images, _ = model.transform([torch.rand(3, 96, 128)])
         maps = model.backbone(images.tensors)

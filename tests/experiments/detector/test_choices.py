@@ -44,7 +44,7 @@ def test_each_choice_has_its_table(small: Detector, root: Path, tmp_path: Path, 
         "boxes": ["0", "1"],
         "proposals": ["5", "40"],
         "sides": ["32 / 64", "64 / 96"],
-        "suppressions": ["0.4", "0.6"],
+        "suppressions": ["hard, 0.4", "matrix, decay 0.5", "matrix, decay 1", "matrix, decay 2"],
     }
     for name in BLOCKS:
         assert sum(row["chosen"] for row in kept[name]["rows"].values()) == 1
