@@ -25,7 +25,8 @@ from upright.tools import train
 ROOT = Path(__file__).parents[2]
 SMALL = """
     --preset mobilenet --channels 32 --head-width 32 --glance-channels 8
-    --min-size 96 --max-size 160 --crop-height 64 --crop-width 96 --train-proposals 40 --test-proposals 20 --head-samples 16 --batch-size 2 --backbone-weights none
+    --min-size 96 --max-size 160 --crop-height 64 --crop-width 96
+    --train-proposals 40 --test-proposals 20 --head-samples 16 --batch-size 2 --backbone-weights none
     --min-height 0 --log-every 1 --workers 1
 """
 
