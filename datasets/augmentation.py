@@ -11,13 +11,12 @@ import numpy as np
 from upright.datasets.joints import moved_joints
 from upright.datasets.outlines import moved_outlines
 from upright.datasets.sample import Sample
-from upright.datasets.turning import free_angle, turned_sample
+from upright.datasets.turning import MEAN_COLOUR, free_angle, turned_sample
 from upright.errors import InputError
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # no look at the network on import
 import albumentations as A
 
-MEAN_COLOUR = (124, 116, 104)  # of ImageNet: zero after normalisation
 SCALES = tuple(np.geomspace(0.5, 1.25, 12).round(3).tolist())
 REACH = 1024  # a power of two, so that moves by whole pixels are recovered exactly
 CORNER = np.array(((0, 0), (REACH, 0), (0, REACH)), np.float32)  # three points whose places after a move tell the move
@@ -62,7 +61,7 @@ class Augmentation:
         sample = moved(self._resize, seed, sample, scales=True)
         if self.turn:
             angle = free_angle(sample, np.random.default_rng([seed, TURNS]), self.turn)
-            sample = turned_sample(sample, angle, MEAN_COLOUR)
+            sample = turned_sample(sample, angle)
         full_area = area(sample.boxes)
         sample = moved(self._portrait if portrait else self._landscape, seed, sample)
         kept = area(sample.boxes) > 0

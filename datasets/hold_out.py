@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
 from upright.datasets.sample import Annotations, PedestrianDataset, Sample
 from upright.errors import InputError
+
+# Of `Annotations`: what does not hold one value for each box, or is worked out here.
+_OTHER_COLUMNS = {"image_ids", "file_names", "sizes", "image_index", "attributes"}
 
 
 class DatasetRows:
@@ -46,14 +49,14 @@ def annotations_of_rows(annotations: Annotations, rows: np.ndarray) -> Annotatio
     place = np.full(len(annotations.image_ids), -1, np.int64)
     place[rows] = np.arange(len(rows))
     boxes = np.flatnonzero(place[annotations.image_index] >= 0)
-    columns = ("boxes", "visible", "ignore", "height", "visible_ratio", "category")
+    of_boxes = [one.name for one in fields(Annotations) if one.name not in _OTHER_COLUMNS]
     return replace(
         annotations,
         image_ids=[annotations.image_ids[row] for row in rows],
         file_names=[annotations.file_names[row] for row in rows],
         sizes=annotations.sizes[rows],
         image_index=place[annotations.image_index[boxes]],
-        **{name: getattr(annotations, name)[boxes] for name in columns},
+        **{name: getattr(annotations, name)[boxes] for name in of_boxes},
         attributes={name: values[boxes] for name, values in annotations.attributes.items()},
     )
 

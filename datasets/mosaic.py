@@ -39,10 +39,18 @@ def mosaic(samples: Sequence[Sample]) -> Sample:
         )
     upper, lower = (np.concatenate([one.image for one in half], axis=1) for half in (samples[:2], samples[2:]))
     shared = set.intersection(*(set(sample.attributes) for sample in samples))
-    columns = ("boxes", "visible", "ignore", "visible_ratio", "joints", "outlines")
+
+    def joined(column: str) -> np.ndarray:
+        return np.concatenate([getattr(one, column) for one in moved])
+
     return replace(
         samples[0],
         image=np.concatenate([upper, lower], axis=0),
         attributes={name: np.concatenate([m.attributes[name] for m in moved]) for name in sorted(shared)},
-        **{name: np.concatenate([getattr(m, name) for m in moved]) for name in columns},
+        boxes=joined("boxes"),
+        visible=joined("visible"),
+        ignore=joined("ignore"),
+        visible_ratio=joined("visible_ratio"),
+        joints=joined("joints"),
+        outlines=joined("outlines"),
     )

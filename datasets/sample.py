@@ -104,6 +104,9 @@ def _fill_in(columns: Sample | Annotations) -> None:
         object.__setattr__(columns, "joints", no_joints(n))
     if columns.outlines is None:
         object.__setattr__(columns, "outlines", no_outlines(n))
+    for name in ("joints", "outlines"):
+        if len(getattr(columns, name)) != n:
+            raise ValueError(f"{n} boxes, but {name} of {len(getattr(columns, name))} people: choose rows of both")
 
 
 class PedestrianDataset(Protocol):

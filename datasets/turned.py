@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 
-from upright.datasets.augmentation import MEAN_COLOUR
 from upright.datasets.joints import moved_joints
 from upright.datasets.outlines import has_outline, moved_outlines
 from upright.datasets.sample import Annotations, PedestrianDataset, Sample
@@ -42,12 +41,15 @@ class TurnedPedestrians:
     def __getitem__(self, index: int) -> Sample:
         sample = self.dataset[index]
         ignore = sample.ignore | ~has_outline(sample.outlines)
-        return turned_sample(replace(sample, ignore=ignore), self.degrees, MEAN_COLOUR)
+        return turned_sample(replace(sample, ignore=ignore), self.degrees)
 
     @property
     def sizes(self) -> np.ndarray:
         """int64 (len, 2), width and height of each turned picture; 0 where that of the picture is not known."""
-        sizes = [turning(*size, self.degrees)[1:] if all(size) else (0, 0) for size in self.dataset.sizes.tolist()]
+        sizes = [
+            turning(width, height, self.degrees)[1:] if width and height else (0, 0)
+            for width, height in self.dataset.sizes.tolist()
+        ]
         return np.array(sizes, np.int64).reshape(-1, 2)
 
     @cached_property
@@ -81,7 +83,7 @@ class TurnedPedestrians:
             outlines[rows] = moved_outlines(a.outlines[rows], matrix, wide, tall)
         attributes = dict(a.attributes)
         if "lean" in attributes:
-            attributes["lean"] = wrapped(attributes["lean"] + self.degrees).astype(attributes["lean"].dtype)
+            attributes["lean"] = np.asarray(wrapped(attributes["lean"] + self.degrees), attributes["lean"].dtype)
         return replace(
             a,
             sizes=self.sizes,

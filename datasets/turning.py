@@ -21,19 +21,21 @@ from math import ceil, cos, radians, sin
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from upright.datasets.joints import moved_joints
 from upright.datasets.outlines import has_outline, moved_outlines, outline_box
 from upright.datasets.sample import Sample
 
+MEAN_COLOUR = (124, 116, 104)  # of ImageNet: zero after normalisation
 SLIGHT = 8.0  # degrees
 LEAST_JOINTS = 6
 LEAST_SPAN = 0.5  # of the box's longer side that the joints must span
 
 
-def wrapped(degrees: np.ndarray | float) -> np.ndarray | float:
+def wrapped(degrees: ArrayLike) -> np.ndarray:
     """The same angles in -180 (not included) to 180."""
-    return 180 - (180 - degrees) % 360
+    return np.asarray(180 - (180 - np.asarray(degrees)) % 360)
 
 
 def turning(width: int, height: int, degrees: float) -> tuple[np.ndarray, int, int]:
@@ -50,15 +52,15 @@ def turning(width: int, height: int, degrees: float) -> tuple[np.ndarray, int, i
     return np.concatenate([linear, shift[:, None]], axis=1), wide, tall
 
 
-def turned_image(image: np.ndarray, degrees: float, fill: tuple[int, int, int]) -> np.ndarray:
-    """The picture (H, W, 3) turned, `fill` where it shows nothing. uint8 (H', W', 3)."""
+def turned_image(image: np.ndarray, degrees: float) -> np.ndarray:
+    """The picture (H, W, 3) turned, of the mean colour where it shows nothing. uint8 (H', W', 3)."""
     if degrees % 90 == 0:
         return np.ascontiguousarray(np.rot90(image, -int(degrees // 90) % 4))
     height, width = image.shape[:2]
     matrix, wide, tall = turning(width, height, degrees)
     # OpenCV counts from the middle of the first pixel, boxes from its edge.
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
-    return cv2.warpAffine(image, matrix, (wide, tall), flags=cv2.INTER_LINEAR, borderValue=fill)
+    return cv2.warpAffine(image, matrix, (wide, tall), flags=cv2.INTER_LINEAR, borderValue=MEAN_COLOUR)
 
 
 def turned_boxes(
@@ -126,7 +128,7 @@ def boxes_by_joints(boxes: np.ndarray, joints: np.ndarray, matrix: np.ndarray) -
     return out * (-1, -1, 1, 1)
 
 
-def turned_sample(sample: Sample, degrees: float, fill: tuple[int, int, int]) -> Sample:
+def turned_sample(sample: Sample, degrees: float) -> Sample:
     """The sample turned clockwise by `degrees`; its attribute `lean`, where it has one, turns with it."""
     height, width = sample.image.shape[:2]
     matrix, wide, tall = turning(width, height, degrees)
@@ -136,10 +138,10 @@ def turned_sample(sample: Sample, degrees: float, fill: tuple[int, int, int]) ->
     seen = hull_boxes(sample.visible.astype(np.float64).reshape(-1, 4), matrix).astype(np.float32)
     attributes = dict(sample.attributes)
     if "lean" in attributes:
-        attributes["lean"] = wrapped(attributes["lean"] + degrees).astype(attributes["lean"].dtype)
+        attributes["lean"] = np.asarray(wrapped(attributes["lean"] + degrees), attributes["lean"].dtype)
     return replace(
         sample,
-        image=turned_image(sample.image, degrees, fill),
+        image=turned_image(sample.image, degrees),
         boxes=boxes,
         visible=np.where(whole, boxes, inside(seen, boxes)),
         attributes=attributes,

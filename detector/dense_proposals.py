@@ -30,11 +30,15 @@ class Proposals:
 
     Attributes:
         boxes: (n, 4), x1 y1 x2 y2 in pixels of the resized image.
-        scores: (n,), how likely each is a person, 0..1, falling.
+        logits: (n,), of how likely each is a person, falling.
     """
 
     boxes: Tensor
-    scores: Tensor
+    logits: Tensor
+
+    def rows(self, chosen: Tensor) -> Proposals:
+        """Some of them; `chosen` are row numbers or bool (n,)."""
+        return Proposals(self.boxes[chosen], self.logits[chosen])
 
 
 class LevelHead(nn.Module):
@@ -51,7 +55,7 @@ class LevelHead(nn.Module):
         """(B, C, H, W) to (B, H W, 1 + 4 BINS)."""
         for layer in self.conv:
             x = layer(x)
-        return self.predict(x).flatten(2).transpose(1, 2)
+        return self.predict(x).permute(0, 2, 3, 1).flatten(1, 2)
 
 
 class DenseProposals(nn.Module):
@@ -93,14 +97,13 @@ class DenseProposals(nn.Module):
         raw = torch.cat([head(m) for head, m in zip(self.head, maps, strict=True)], dim=1).float()
         points, strides = self.cells([m.shape[-2:] for m in maps], raw.device)
         logits, bins = raw[..., 0], raw[..., 1:].unflatten(-1, (4, BINS))
-        boxes = decode(bins, points, strides)
         losses = {}
         if targets is not None:
-            losses = dense_losses(logits, bins, boxes, points, strides, targets)
+            losses = dense_losses(logits, bins, points, strides, targets)
         with torch.no_grad():
             proposals = [
-                self.select(box, logit, shape)
-                for box, logit, shape in zip(boxes, logits, images.image_sizes, strict=True)
+                self.select(logit, bin_, points, strides, shape)
+                for logit, bin_, shape in zip(logits, bins, images.image_sizes, strict=True)
             ]
         return proposals, losses
 
@@ -115,14 +118,23 @@ class DenseProposals(nn.Module):
             strides.append(torch.full((height * width,), float(stride), device=device))
         return torch.cat(points), torch.cat(strides)
 
-    def select(self, boxes: Tensor, logits: Tensor, shape: tuple[int, int]) -> Proposals:
-        """The best of one image's boxes (A, 4) by their logits (A,), after suppression."""
+    def select(
+        self, logits: Tensor, bins: Tensor, points: Tensor, strides: Tensor, shape: tuple[int, int]
+    ) -> Proposals:
+        """The best of one image's cells, after suppression; only these few are decoded.
+
+        Args:
+            logits: (A,).
+            bins: (A, 4, BINS).
+            points, strides: (A, 2) and (A,).
+            shape: height and width of the image, which boxes are clipped to.
+        """
         logits, order = logits.topk(min(self.candidates, len(logits)))
-        boxes = clip_boxes_to_image(boxes[order], shape)
+        boxes = clip_boxes_to_image(decode(bins[order], points[order], strides[order]), shape)
         solid = (boxes[:, 2:] - boxes[:, :2] >= 1).all(dim=1)
-        boxes, scores = boxes[solid], logits[solid].sigmoid()
-        keep = nms(boxes, scores, self.nms_threshold)[: self.kept["training" if self.training else "testing"]]
-        return Proposals(boxes[keep].detach(), scores[keep].detach())
+        found = Proposals(boxes, logits).rows(solid)
+        keep = nms(found.boxes, found.logits, self.nms_threshold)
+        return found.rows(keep[: self.kept["training" if self.training else "testing"]])
 
 
 def decode(bins: Tensor, points: Tensor, strides: Tensor) -> Tensor:
@@ -169,51 +181,68 @@ def assign(logits: Tensor, boxes: Tensor, points: Tensor, strides: Tensor, truth
     return person, torch.where(person >= 0, overlap.gather(1, best.indices[:, None])[:, 0], 0)
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What the A cells of an image are to learn.
+
+    Attributes:
+        quality: (A,), the score to learn: the overlap of a cell's box with its person, 0 where it has none.
+        counts: bool (A,), whether the score is learnt; not on ignore regions.
+        learns: bool (A,), whether the cell has a person, k of them have.
+        truths: (k, 4), boxes of these people.
+    """
+
+    quality: Tensor
+    counts: Tensor
+    learns: Tensor
+    truths: Tensor
+
+
+@torch.no_grad()
+def lesson(logits: Tensor, bins: Tensor, points: Tensor, strides: Tensor, target: dict[str, Tensor]) -> Lesson:
+    """What one image's cells learn; logits (A,), bins (A, 4, BINS), points (A, 2) and strides (A,)."""
+    boxes, truths = decode(bins, points, strides), people(target)["boxes"]
+    if len(truths) == 0:
+        learns = torch.zeros_like(logits, dtype=torch.bool)
+        return Lesson(torch.zeros_like(logits), ~inside_ignored(boxes, target), learns, boxes.new_zeros(0, 4))
+    person, quality = assign(logits, boxes, points, strides, truths)
+    learns = person >= 0
+    return Lesson(quality, learns | ~inside_ignored(boxes, target), learns, truths[person[learns]])
+
+
 def dense_losses(
-    logits: Tensor, bins: Tensor, boxes: Tensor, points: Tensor, strides: Tensor, targets: list[dict[str, Tensor]]
+    logits: Tensor, bins: Tensor, points: Tensor, strides: Tensor, targets: list[dict[str, Tensor]]
 ) -> dict[str, Tensor]:
     """Losses of a batch, each a sum over the cells that learn a person, divided by their number or weight.
 
     Args:
         logits: (B, A).
         bins: (B, A, 4, BINS).
-        boxes: (B, A, 4), decoded from `bins`.
         points, strides: (A, 2) and (A,).
         targets: of the B images.
 
     Returns:
         "loss_objectness", "loss_rpn_box_reg" and "loss_rpn_bins".
     """
-    quality, counted, person_boxes, positive = [], [], [], []
-    for logit, box, target in zip(logits, boxes, targets, strict=True):
-        truths = people(target)["boxes"]
-        overlap, matched = logit.new_zeros(len(logit)), None
-        positives = torch.zeros_like(logit, dtype=torch.bool)
-        if len(truths):
-            person, overlap = assign(logit, box, points, strides, truths)
-            positives = person >= 0
-            matched = truths[person[positives]]
-        quality.append(overlap)
-        counted.append(positives | ~inside_ignored(box.detach(), target))
-        positive.append(positives)
-        person_boxes.append(matched if matched is not None else box.new_zeros(0, 4))
-    wanted_score, use, learns = torch.stack(quality), torch.stack(counted), torch.stack(positive)
-    weight = (wanted_score - logits.detach().sigmoid()).abs().square() * use
-    score_loss = weight * binary_cross_entropy_with_logits(logits, wanted_score, reduction="none")
+    lessons = [
+        lesson(logit, bin_, points, strides, target) for logit, bin_, target in zip(logits, bins, targets, strict=True)
+    ]
+    quality, learns = torch.stack([one.quality for one in lessons]), torch.stack([one.learns for one in lessons])
+    weight = (quality - logits.detach().sigmoid()).square() * torch.stack([one.counts for one in lessons])
+    score_loss = weight * binary_cross_entropy_with_logits(logits, quality, reduction="none")
     losses = {"loss_objectness": score_loss.sum() / learns.sum().clamp(min=1)}
 
-    truths = torch.cat(person_boxes)
+    truths, cells = torch.cat([one.truths for one in lessons]), learns.nonzero()[:, 1]
+    points, strides, bins = points[cells], strides[cells], bins[learns]
     importance = logits.detach()[learns].sigmoid()
     total = importance.sum().clamp(min=1)
-    losses["loss_rpn_box_reg"] = (
-        BOX_WEIGHT * (generalized_box_iou_loss(boxes[learns], truths) * importance).sum() / total
-    )
-    rows = learns.nonzero()[:, 1]
-    distance = torch.cat([points[rows] - truths[:, :2], truths[:, 2:] - points[rows]], dim=1) / strides[rows, None]
+    box_loss = generalized_box_iou_loss(decode(bins, points, strides), truths) * importance
+    losses["loss_rpn_box_reg"] = BOX_WEIGHT * box_loss.sum() / total
+    distance = torch.cat([points - truths[:, :2], truths[:, 2:] - points], dim=1) / strides[:, None]
     distance = distance.clamp(0, BINS - 1 - 0.01)
-    lower = distance.floor()
-    share = distance - lower  # of the upper one of the two bins that a distance lies between
-    wanted = one_hot(lower.long(), BINS) * (1 - share[..., None]) + one_hot(lower.long() + 1, BINS) * share[..., None]
-    bin_loss = cross_entropy(bins[learns].flatten(0, 1), wanted.flatten(0, 1), reduction="none").unflatten(0, (-1, 4))
+    lower = distance.long()
+    share = (distance - lower)[..., None]  # of the upper one of the two bins that a distance lies between
+    wanted = one_hot(lower, BINS) * (1 - share) + one_hot(lower + 1, BINS) * share
+    bin_loss = cross_entropy(bins.flatten(0, 1), wanted.flatten(0, 1), reduction="none").unflatten(0, (-1, 4))
     losses["loss_rpn_bins"] = BINS_WEIGHT * (bin_loss.mean(dim=1) * importance).sum() / total
     return losses

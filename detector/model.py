@@ -47,7 +47,9 @@ class PictureTransform(GeneralizedRCNNTransform):
     """torchvision's resize, normalise and batch; in training the augmentation has resized already."""
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, Any]:
-        if self.training:
+        height, width = image.shape[-2:]
+        scale = min(self.min_size[0] / min(height, width), self.max_size / max(height, width))
+        if self.training or scale == 1:
             return image, target
         return super().resize(image, target)
 
@@ -187,11 +189,14 @@ def build_heads(settings: Settings, strides: tuple[int, ...]) -> RegionHeads:
         in_features += settings.transformers * picture_crops.width
     return RegionHeads(
         pool,
-        RegionHead(in_features, settings.head_width, pool.theta_features),
+        RegionHead(in_features, settings.head_width, pool.theta_features, settings.head_dropout),
         picture_crops=picture_crops,
         batch_size_per_image=settings.head_samples,
         score_target=settings.score_target,
+        fusion=settings.fusion,
         first_stage_share=settings.first_stage_share,
+        box_share=settings.box_share,
+        gradient=settings.head_gradient,
         score_threshold=settings.score_threshold,
         nms_threshold=settings.nms_threshold,
         detections=settings.detections,

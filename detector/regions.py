@@ -6,6 +6,9 @@ at least 0.5) is neither positive nor negative: nobody can say what it shows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -65,10 +68,12 @@ class RegionHead(nn.Module):
         in_features: D, numbers that a region's crops give.
         width: of both layers.
         theta_features: numbers of theta a region, N P; 0 without transformers.
+        dropout: share of the crops' numbers that are left out in training.
     """
 
-    def __init__(self, in_features: int, width: int, theta_features: int) -> None:
+    def __init__(self, in_features: int, width: int, theta_features: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.first = nn.Linear(in_features, width)
         self.second = nn.Linear(width + theta_features, width)
         self.score = nn.Linear(width, 2)
@@ -87,7 +92,7 @@ class RegionHead(nn.Module):
         Returns:
             Logits (R, 2) of background and person, and box deltas (R, 4) in torchvision's coding.
         """
-        hidden = self.first(crops).relu()
+        hidden = self.first(self.dropout(crops)).relu()
         if theta is not None:
             hidden = torch.cat([hidden, theta.flatten(1).to(hidden.dtype)], dim=1)
         hidden = self.second(hidden).relu()
@@ -101,6 +106,35 @@ def calibrated(scores: Tensor, scale: float, shift: float) -> Tensor:
     return torch.sigmoid(scale * torch.logit(scores, eps=SCORE_MARGIN) + shift)
 
 
+def region_boxes(proposals: list[Tensor] | list[Proposals]) -> list[Tensor]:
+    """The boxes (n, 4) of each image's proposals, with or without scores."""
+    return [p.boxes if isinstance(p, Proposals) else p for p in proposals]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is known of the regions of a batch before any of them is left out; R is their number.
+
+    Attributes:
+        regions: (n, 4) of each image, x1 y1 x2 y2 in pixels of the resized image.
+        first: (R,) logits of the first stage; None where proposals have none.
+        logits: (R, 2) of the regions, background and person.
+        deltas: (R, 4), from a region to its box, in torchvision's coding.
+        theta: (R, N, P), or None without transformers.
+    """
+
+    regions: list[Tensor]
+    first: Tensor | None
+    logits: Tensor
+    deltas: Tensor
+    theta: Tensor | None
+
+
+def person_logit(logits: Tensor) -> Tensor:
+    """Logit (R,) of a person, float32, of the head's logits (R, 2) of background and person."""
+    return logits[:, 1].float() - logits[:, 0].float()
+
+
 class RegionHeads(RoIHeads):
     """torchvision's region heads for one class, with the crops of a `PoseNormalisingPool` or a `RoIAlignPool`.
 
@@ -111,8 +145,12 @@ class RegionHeads(RoIHeads):
         batch_size_per_image: regions a picture that are learnt from, at most a quarter of them people.
         score_target: what a score is learnt as: "class", person or not, or "overlap", that of the refined box with the
             person, 0 for background (Li et al. 2020, *Generalized focal loss*, section 3).
-        first_stage_share: s of the final score first^s region^(1 - s), where proposals have scores (Zhou et al. 2021,
-            *Probabilistic two-stage detection*, section 4); 0 is the region's score alone.
+        fusion: what a final score is: "region", the region's alone; "product", first^s region^(1 - s), where first is
+            the proposal's (Zhou et al. 2021, *Probabilistic two-stage detection*, section 4); "sum", that of the sum of
+            both logits, which is what is learnt then: the region tells what the proposal did not know.
+        first_stage_share: s.
+        box_share: of the way from a proposal's box to the region's, for the final box.
+        gradient: what the losses here reach: "maps", or "head", the pool and the head alone.
         score_threshold, nms_threshold, detections: what is kept of a picture's regions.
         score_scale, score_shift: the calibration of the scores, see `calibrated`; it comes before all else.
     """
@@ -125,7 +163,10 @@ class RegionHeads(RoIHeads):
         picture_crops: PictureCrops | None = None,
         batch_size_per_image: int,
         score_target: str = "class",
-        first_stage_share: float = 0.0,
+        fusion: str = "region",
+        first_stage_share: float = 0.5,
+        box_share: float = 1.0,
+        gradient: str = "maps",
         score_threshold: float,
         nms_threshold: float,
         detections: int,
@@ -147,6 +188,9 @@ class RegionHeads(RoIHeads):
         )
         self.picture_crops = picture_crops
         self.score_target = score_target
+        self.fusion = fusion
+        self.box_share = box_share
+        self.gradient = gradient
         self.first_stage_share = first_stage_share
         self.score_scale = score_scale
         self.score_shift = score_shift
@@ -160,37 +204,62 @@ class RegionHeads(RoIHeads):
         targets: list[dict[str, Tensor]] | None = None,
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
         """As torchvision's: detections (empty in training) and losses (empty otherwise)."""
-        boxes = [p.boxes if isinstance(p, Proposals) else p for p in proposals]
-        if self.training:
-            assert targets is not None, "training needs targets"
-            boxes, _, labels, box_targets = self.select_training_samples(boxes, targets)
+        if not self.training:
+            return self.decide(self.judge(features, proposals, image_shapes), image_shapes), {}
+        assert targets is not None, "training needs targets"
+        boxes, first, labels, box_targets = self.select_samples(proposals, targets)
+        if self.gradient == "head":
+            features = {name: level.detach() for name, level in features.items()}
         crops, theta = self._crop(features, boxes, image_shapes)
         logits, deltas = self.box_head(crops, theta)
-        if self.training and len(logits) == 0:  # every proposal lies on ignore regions
+        if len(logits) == 0:  # every proposal lies on ignore regions
             return [], {"loss_classifier": logits.sum(), "loss_box_reg": deltas.sum()}
-        if self.training:
-            # torchvision's loss wants a box for each class; background has none, so both columns are the person's.
-            both = deltas.repeat(1, 2)
-            loss_classifier, loss_box = fastrcnn_loss(logits.float(), both.float(), labels, box_targets)
+        # torchvision's loss wants a box for each class; background has none, so both columns are the person's.
+        both = deltas.repeat(1, 2)
+        loss_classifier, loss_box = fastrcnn_loss(logits.float(), both.float(), labels, box_targets)
+        if self.score_target == "overlap" or self.fusion == "sum":
+            person = torch.cat(labels) > 0
+            truth = person.float()
             if self.score_target == "overlap":
-                overlap = self._overlaps(deltas.detach().float(), boxes, labels, box_targets)
-                loss_classifier = binary_cross_entropy_with_logits((logits[:, 1] - logits[:, 0]).float(), overlap)
-            return [], {"loss_classifier": loss_classifier, "loss_box_reg": loss_box}
-        scores = logits.float().softmax(dim=1)[:, 1]
-        if self.first_stage_share > 0:
-            first = torch.cat([p.scores for p in proposals if isinstance(p, Proposals)])
-            scores = first**self.first_stage_share * scores ** (1 - self.first_stage_share)
-        scores = calibrated(scores, self.score_scale, self.score_shift)
-        return self._detections(scores, deltas.float(), theta, boxes, image_shapes), {}
+                truth = self._overlaps(deltas.detach().float(), boxes, box_targets).where(person, 0.0)
+            logit = person_logit(logits) if first is None else person_logit(logits) + first
+            loss_classifier = binary_cross_entropy_with_logits(logit, truth)
+        return [], {"loss_classifier": loss_classifier, "loss_box_reg": loss_box}
 
-    def _overlaps(
-        self, deltas: Tensor, regions: list[Tensor], labels: list[Tensor], box_targets: list[Tensor]
-    ) -> Tensor:
-        """Overlap (R,) of each person's refined box with the box it is learnt from, 0 for background."""
+    def judge(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor] | list[Proposals],
+        image_shapes: list[tuple[int, int]],
+    ) -> Judged:
+        """What the head says of every proposal."""
+        boxes = region_boxes(proposals)
+        crops, theta = self._crop(features, boxes, image_shapes)
+        logits, deltas = self.box_head(crops, theta)
+        first = [p.logits for p in proposals if isinstance(p, Proposals)]
+        return Judged(boxes, torch.cat(first) if first else None, logits.float(), deltas.float(), theta)
+
+    def decide(self, judged: Judged, image_shapes: list[tuple[int, int]]) -> list[dict[str, Tensor]]:
+        """The detections of each image: both stages' scores as one, calibrated; boxes after suppression."""
+        scores = calibrated(self._scores(judged), self.score_scale, self.score_shift)
+        return self._detections(scores, judged.deltas, judged.theta, judged.regions, image_shapes)
+
+    def _scores(self, judged: Judged) -> Tensor:
+        """Scores (R,) in 0..1 of both stages, before calibration."""
+        if self.fusion == "region":
+            return judged.logits.softmax(dim=1)[:, 1]
+        assert judged.first is not None, "settings refuse to fuse scores without dense proposals"
+        if self.fusion == "sum":
+            return (person_logit(judged.logits) + judged.first).sigmoid()
+        share = self.first_stage_share
+        return judged.first.sigmoid() ** share * person_logit(judged.logits).sigmoid() ** (1 - share)
+
+    def _overlaps(self, deltas: Tensor, regions: list[Tensor], box_targets: list[Tensor]) -> Tensor:
+        """Overlap (R,) of each refined box with the box it is learnt from; anything where there is none."""
         refined, truths = (
             self.box_coder.decode(coded, regions).reshape(-1, 4) for coded in (deltas, torch.cat(box_targets))
         )
-        return torch.where(torch.cat(labels) > 0, paired_iou(refined, truths), 0.0)
+        return paired_iou(refined, truths)
 
     def _crop(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
@@ -202,19 +271,50 @@ class RegionHeads(RoIHeads):
         seen = self.picture_crops(features[PICTURE], proposals, theta)
         return torch.cat([crops.flatten(1), seen.to(crops.dtype)], dim=1), theta
 
+    def select_samples(
+        self, proposals: Sequence[Tensor | Proposals], targets: list[dict[str, Tensor]]
+    ) -> tuple[list[Tensor], Tensor | None, list[Tensor], list[Tensor]]:
+        """What is learnt from: regions, the proposals' logits (R,) where they are summed, labels, coded boxes.
+
+        Where logits are summed, people's own boxes are no regions: no proposal says how likely they are.
+        """
+        if self.fusion != "sum":
+            boxes = [p.boxes if isinstance(p, Proposals) else p for p in proposals]
+            regions, _, labels, box_targets = self.select_training_samples(boxes, targets)
+            return regions, None, labels, box_targets
+        certain = [
+            p.rows(~self._unclear(p.boxes, target))
+            for p, target in zip(proposals, targets, strict=True)
+            if isinstance(p, Proposals)
+        ]
+        known = [people(target) for target in targets]
+        matched, labels = self.assign_targets_to_proposals(
+            [p.boxes for p in certain], [k["boxes"] for k in known], [k["labels"] for k in known]
+        )
+        chosen = self.subsample(labels)
+        sampled = [p.rows(rows) for p, rows in zip(certain, chosen, strict=True)]
+        truths = [
+            k["boxes"][m[rows]] if len(k["boxes"]) else torch.zeros_like(s.boxes)
+            for k, m, rows, s in zip(known, matched, chosen, sampled, strict=True)
+        ]
+        regions = [s.boxes for s in sampled]
+        labels = [label[rows] for label, rows in zip(labels, chosen, strict=True)]
+        return regions, torch.cat([s.logits for s in sampled]), labels, list(self.box_coder.encode(truths, regions))
+
     def select_training_samples(
         self, proposals: list[Tensor], targets: list[dict[str, Tensor]]
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
-        known, certain = [], []
-        for boxes, target in zip(proposals, targets, strict=True):
-            persons = people(target)
-            unclear = inside_ignored(boxes, target)
-            if len(persons["boxes"]):
-                overlap = box_ops.box_iou(boxes, persons["boxes"].to(boxes.dtype)).amax(dim=1)
-                unclear &= overlap < self.proposal_matcher.high_threshold
-            known.append(persons)
-            certain.append(boxes[~unclear])
-        return super().select_training_samples(certain, known)
+        certain = [boxes[~self._unclear(boxes, target)] for boxes, target in zip(proposals, targets, strict=True)]
+        return super().select_training_samples(certain, [people(target) for target in targets])
+
+    def _unclear(self, boxes: Tensor, target: dict[str, Tensor]) -> Tensor:
+        """Which boxes (n, 4) lie on ignore regions and on no person, bool (n,)."""
+        unclear = inside_ignored(boxes, target)
+        persons = people(target)["boxes"]
+        if len(persons):
+            overlap = box_ops.box_iou(boxes, persons.to(boxes.dtype)).amax(dim=1)
+            unclear &= overlap < self.proposal_matcher.high_threshold
+        return unclear
 
     def _detections(
         self,
@@ -225,6 +325,8 @@ class RegionHeads(RoIHeads):
         image_shapes: list[tuple[int, int]],
     ) -> list[dict[str, Tensor]]:
         counts = [len(boxes) for boxes in proposals]
+        if self.box_share != 1:
+            deltas = self.box_share * deltas
         boxes = self.box_coder.decode(deltas, proposals).reshape(-1, 4).split(counts)
         theta = scores.new_zeros(len(scores), 0, 0) if theta is None else theta
         thetas = theta.split(counts)

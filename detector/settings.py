@@ -13,6 +13,8 @@ from upright.errors import InputError
 
 LIGHT_HEIGHTS = (24.0, 35.0, 52.0, 76.0, 112.0, 165.0, 243.0, 360.0)  # two a level
 
+MAY_BE_ZERO = ("transformers", "first_stage_share", "box_share", "head_dropout")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -47,9 +49,19 @@ class Settings:
     train_proposals: Annotated[int, "proposals kept of a picture in training"] = 600
     test_proposals: Annotated[int, "proposals kept of a picture at inference"] = 300
     head_width: Annotated[int, "width of both layers of the region head"] = 256
+    head_dropout: Annotated[float, "share of a region's crop that the head does without in training"] = 0.0
+    head_gradient: Annotated[
+        Literal["maps", "head"], "what the region head's losses reach: the maps too, or the head and its pool alone"
+    ] = "maps"
     head_samples: Annotated[int, "regions of a picture that the head learns from"] = 128
     score_target: Annotated[Literal["class", "overlap"], "what a region's score is learnt as"] = "class"
-    first_stage_share: Annotated[float, "of the logarithm of a score, from 0; needs dense proposals"] = 0.0
+    fusion: Annotated[
+        Literal["region", "product", "sum"],
+        "a score: the region's alone; times the proposal's; or of the sum of their logits, learnt as such",
+    ] = "region"
+    # Of the logarithm of the product.
+    first_stage_share: Annotated[float, "exponent of the proposal's score in the product, 0 to 1"] = 0.5
+    box_share: Annotated[float, "how far a proposal's box follows the region head, 0 to 1"] = 1.0
     pool_size: Annotated[int, "bins of a canonical crop, a side"] = 7
     transformers: Annotated[int, "spatial transformers; 0 is torchvision's RoIAlign"] = 4
     transformation: Annotated[
@@ -74,12 +86,14 @@ class Settings:
             field.refuse_unknown(getattr(self, field.name))
             values = getattr(self, field.name)
             numbers = [v for v in (values if isinstance(values, tuple) else (values,)) if not isinstance(v, str)]
-            if field.name not in ("transformers", "first_stage_share") and any(not v > 0 for v in numbers):
+            if field.name not in MAY_BE_ZERO and any(not v > 0 for v in numbers):
                 raise InputError(f"no detector can be built with {field.name} = {values}: use numbers above 0")
-        if not 0 <= self.first_stage_share <= 1 or (self.first_stage_share and self.proposals != "dense"):
+        for name in ("first_stage_share", "box_share", "head_dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} {getattr(self, name):g} is no share: use a number from 0 to 1")
+        if self.fusion != "region" and self.proposals != "dense":
             raise InputError(
-                f"first_stage_share {self.first_stage_share:g} with proposals '{self.proposals}': "
-                "use a share from 0 to 1 with dense proposals, 0 with anchors"
+                f"fusion '{self.fusion}' needs proposals with scores: use proposals dense, or fusion region"
             )
         if self.backbone == "shufflenet_v2" and self.channels != 96:
             raise InputError(f"shufflenet_v2 has 96 channels a level, not {self.channels}: use channels 96")
@@ -133,8 +147,12 @@ PRESETS = {
         head_width=384,
         head_samples=64,
         score_target="overlap",
-        first_stage_share=0.5,
+        head_dropout=0.3,
+        head_gradient="head",
+        fusion="product",
+        first_stage_share=0.7,
         score_threshold=0.001,
+        nms_threshold=0.6,
     ),
     # The light one of before, for comparisons.
     "mobilenet": Settings(),

@@ -82,8 +82,10 @@ class ShuffleUnit(nn.Module):
             passed, rest = x.chunk(2, dim=1)
         else:
             passed, rest = self.branch1(x), x
-        # Channel 2 j is channel j of the first half, 2 j + 1 of the second: concatenation and shuffle in one.
-        return torch.stack([passed, self.branch2(rest)], dim=2).flatten(1, 2)
+        # Channel 2 j is channel j of the first half, 2 j + 1 of the second: concatenation and shuffle in one, where
+        # channels are last, since the next convolution wants them there.
+        halves = [half.permute(0, 2, 3, 1) for half in (passed, self.branch2(rest))]
+        return torch.stack(halves, dim=4).flatten(3).permute(0, 3, 1, 2)
 
 
 class ShuffleNet(nn.Module):

@@ -161,6 +161,7 @@ def train(
     loader = training_loader(pictures, options, pace, processes, state.step)
     stop = Stop()
     saved_at = logged_at = time.monotonic()
+    worked_at = time.process_time()
     with stop.listening(), progress(state.step, options.steps, directory) as bar:
         if validate and state.validated < state.step and due(state.step, pace.validate_every, options.steps):
             run_validation(validate, state, directory, processes)  # stopped while it was under way
@@ -175,7 +176,9 @@ def train(
             if logging:
                 entry = {"losses": losses, "learning_rate": options.learning_rate * schedule(state.step - 1, options)}
                 seconds, logged_at = (time.monotonic() - logged_at) / pace.log_every, time.monotonic()
-                log(directory, state.step, {**entry, **theta_entry(theta), "seconds_a_step": seconds})
+                worked, worked_at = (time.process_time() - worked_at) / pace.log_every, time.process_time()
+                times = {"seconds_a_step": seconds, "processor_seconds_a_step": worked}
+                log(directory, state.step, {**entry, **theta_entry(theta), **times})
             ended = state.step == options.steps
             validating = validate is not None and due(state.step, pace.validate_every, options.steps)
             stopped = processes.any(stop.asked)

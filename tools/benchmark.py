@@ -5,13 +5,15 @@
     python tools/benchmark.py head --device cuda
     python tools/benchmark.py memory
     python tools/benchmark.py antialias
+    python tools/benchmark.py weights old.safetensors new.safetensors --pictures photos/
 
 `crop_*`: all canonical crops of 1000 proposals, glance and localisation included, over torchvision's MultiScaleRoIAlign
 (sampling ratio 2, 256 channels, 7 x 7, four levels, picture of side 800). `detector_*`: the light preset with its
 transformers over the same preset without. Inference is one forward pass without gradients; training is forward and
 backward, without the optimiser. `memory`: the most that the same canonical crops take beyond the maps themselves, each
 figure from a process of its own. `antialias`: how far turned crops of rendered pictures, scaled down with 1 to 4 x 4
-samples a bin, are from the mean over each bin's area, and what they cost.
+samples a bin, are from the mean over each bin's area, and what they cost. `weights`: a picture from array to
+detections, for detectors of these weights files in turn, on rendered pictures or those of a folder.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ Work = Callable[[], object]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("head", "memory", "antialias"))
+    parser.add_argument("what", choices=("head", "memory", "antialias", "weights"))
+    parser.add_argument("weights", nargs="*", type=Path, metavar="FILE", help="weights: files, the first one is 1")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="weights: take some of these pictures")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--document", type=Path, metavar="FILE", help="Markdown whose block to rewrite")
     parser.add_argument("--device", default="cpu")
@@ -60,6 +64,9 @@ def main() -> None:
         write_antialias(arguments)
         return
     said = f"{device_name(device)}, torch {torch.__version__}"
+    if arguments.what == "weights":
+        write_weights(arguments, f"{said}, {torch.get_num_threads()} threads")
+        return
     if arguments.what == "memory":
         write(arguments, *measure_memory(arguments.device, arguments.transformers), f"{said}, MiB:")
         return
@@ -76,6 +83,30 @@ def main() -> None:
     ]
     machine = {"device": device_name(device), "torch": torch.__version__, "repeats": arguments.repeats}
     write(arguments, figures | machine, rows, f"{said}, medians of {arguments.repeats}:")
+
+
+def write_weights(arguments: argparse.Namespace, said: str) -> None:
+    """Time the detectors of the weights files in turn, print the table and write it where it was asked for."""
+    from tqdm import tqdm
+
+    from upright.tools.weights_timing import milliseconds, some_pictures
+
+    if not arguments.weights:
+        raise InputError("benchmark.py weights compares weights files: name at least one")
+    pictures = some_pictures(arguments.pictures)
+    with tqdm(total=arguments.repeats, desc="measuring") as bar:
+        taken = milliseconds(arguments.weights, pictures, arguments.repeats, arguments.device, bar.update)
+    first = next(iter(taken.values()))
+    conditions = f"{said}, {len(pictures)} pictures, medians of {arguments.repeats} rounds in turn"
+    lines = [
+        f"{conditions}:",
+        "",
+        *table(
+            ["weights", "ms a picture", "of the first"], [[n, f"{t:.1f}", f"{t / first:.2f}"] for n, t in taken.items()]
+        ),
+    ]
+    print("\n".join(lines))
+    write_out(arguments, {"milliseconds": taken, "conditions": conditions}, lines)
 
 
 def write_antialias(arguments: argparse.Namespace) -> None:

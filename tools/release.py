@@ -46,6 +46,8 @@ def main() -> None:
 
     settings, provenance = read_metadata(arguments.weights)
     model = load_detector(arguments.weights)
+    # All that is read comes before all that is written.
+    blocks = figure_blocks(arguments, sum(parameter.numel() for parameter in model.parameters()))
     save_weights(arguments.output, model, provenance, half=True)
     size = arguments.output.stat().st_size
     if size > LIMIT:
@@ -56,21 +58,26 @@ def main() -> None:
     if "calibration" in provenance:
         lines += ["Scores calibrated by", "", "```", provenance["calibration"]["command"], "```", ""]
     lines += ["Settings:", "", "```json", settings.to_json(), "```"]
-    write_block(arguments.card, "training", lines)
+    for name, block in {"training": lines, **blocks}.items():
+        write_block(arguments.card, name, block)
+    if "figures" in blocks:
+        write_block(arguments.readme, "figures", list(takewhile(bool, blocks["figures"])))
+
+
+def figure_blocks(arguments: argparse.Namespace, parameters: int) -> dict[str, list[str]]:
+    """The blocks of the card that the given figures fill, by name."""
+    blocks = {}
     if arguments.figures:
         reports = named_reports(arguments.figures)
-        lines = evaluation_lines(reports)
-        write_block(arguments.card, "figures", lines)
-        write_block(arguments.readme, "figures", list(takewhile(bool, lines)))
+        blocks["figures"] = evaluation_lines(reports)
         peers = read_figures(arguments.peers, "hand")
         if peers["data"] in reports:
             times = read_figures(arguments.times, "hand") if arguments.times else {}
-            parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-            lines = peer_lines(peers, reports, arguments.output.stem, parameters, times)
-            write_block(arguments.card, "peers", lines)
+            blocks["peers"] = peer_lines(peers, reports, arguments.output.stem, parameters / 1e6, times)
     if arguments.calibration:
         figures = read_figures(arguments.calibration, "tools/calibrate.py --json")
-        write_block(arguments.card, "calibration", calibration_lines(figures, arguments.reliability, arguments.card))
+        blocks["calibration"] = calibration_lines(figures, arguments.reliability, arguments.card)
+    return blocks
 
 
 def named_reports(named: list[str]) -> dict[str, dict[str, Any]]:

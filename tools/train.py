@@ -180,7 +180,8 @@ def training_parts(arguments: argparse.Namespace) -> tuple[list[PedestrianDatase
         chosen, held_out = hold_out(chosen, arguments.hold_out)
     if not arguments.extra_synthetic:
         return [chosen], held_out
-    rendered = open_dataset("synthetic", split="train", length=arguments.extra_synthetic, seed=arguments.seed)
+    options = {"length": arguments.extra_synthetic, "roll": arguments.roll, "poses": arguments.poses}
+    rendered = open_dataset("synthetic", split="train", seed=arguments.seed, **options)
     return [chosen, rendered], held_out
 
 

@@ -164,8 +164,8 @@ def reliability(
     scores, right = np.asarray(scores, np.float64), np.asarray(right, np.float64)
     order = np.argsort(scores, kind="stable")
     scores, right = scores[order], right[order]
+    edges = np.arange(bins + 1) / bins
     if equal == "width":
-        edges = np.arange(bins + 1) / bins
         ends = np.searchsorted(scores, edges[1:-1], side="left")
     else:
         ends = np.arange(1, bins) * len(scores) // bins
@@ -173,10 +173,7 @@ def reliability(
     filled = stops > starts
     starts, stops = starts[filled], stops[filled]
     count = stops - starts
-    if equal == "width":
-        low, high = edges[:-1][filled], edges[1:][filled]
-    else:
-        low, high = scores[starts], scores[stops - 1]
+    low, high = (edges[:-1][filled], edges[1:][filled]) if equal == "width" else (scores[starts], scores[stops - 1])
     sums = (np.append(0.0, np.cumsum(values)) for values in (scores, right))
     mean_score, share = ((total[stops] - total[starts]) / count for total in sums)
     return Reliability(low, high, mean_score, share, count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,10 @@ def test_pictures_are_counted_within_each_part(lengths: list[int], every: int) -
 
 def test_the_two_parts_are_the_whole_with_all_annotations(boards) -> None:
     boards.annotations.attributes["pose"] = np.array(list("abcdef"))
+    joints = np.ones((6, 17, 3), np.float32) * np.arange(6)[:, None, None]
+    boards.annotations = replace(boards.annotations, joints=joints)
     rest, aside = hold_out(boards, 3)
+    assert [part.annotations.joints[:, 0, 0].tolist() for part in (rest, aside)] == [[0, 1, 3, 4], [2, 5]]
     assert [part.annotations.image_ids for part in (rest, aside)] == [[1, 2, 4, 5], [3, 6]]
     assert [len(rest), len(aside)] == [4, 2]
     assert aside.annotations.attributes["pose"].tolist() == ["c", "f"]
@@ -46,6 +50,10 @@ def test_annotations_of_rows_are_those_that_a_loop_takes(boards_with_crowds, dat
     whole = boards_with_crowds
     rows = sorted(data.draw(st.sets(st.integers(0, len(whole.image_ids) - 1))))
     part = annotations_of_rows(whole, np.array(rows, np.int64))
+    columns = [one.name for one in fields(part) if isinstance(getattr(part, one.name), np.ndarray)]
+    assert {name: len(getattr(part, name)) for name in columns} == {
+        name: len(rows) if name == "sizes" else len(part.boxes) for name in columns
+    }
     expected = [
         (place, whole.boxes[box].tolist(), bool(whole.ignore[box]))
         for box in range(len(whole.boxes))

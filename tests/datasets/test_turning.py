@@ -26,7 +26,6 @@ from upright.datasets.turning import (
     wrapped,
 )
 
-FILL = (1, 2, 3)
 TRIANGLE = np.array([[10, 5], [30, 5], [10, 45]], np.float32)
 
 
@@ -59,7 +58,7 @@ ONE = sample(outline_column([[TRIANGLE]]), person({0: (12, 7), 16: (11, 40)}), [
 
 def test_a_quarter_clockwise_by_hand() -> None:
     """The point (x, y) of a picture 60 high comes to (60 - y, x)."""
-    turned = turned_sample(ONE, 90, FILL)
+    turned = turned_sample(ONE, 90)
     assert turned.image.shape == (100, 60, 3)
     assert (turned.image[:, -1] == ONE.image[0]).all()
     assert turned.boxes.tolist() == [[15, 10, 55, 30]]
@@ -71,7 +70,7 @@ def test_a_quarter_clockwise_by_hand() -> None:
 
 
 def test_half_a_turn_by_hand() -> None:
-    turned = turned_sample(ONE, 180, FILL)
+    turned = turned_sample(ONE, 180)
     assert (turned.image == ONE.image[::-1, ::-1]).all()
     assert turned.boxes.tolist() == [[70, 15, 90, 55]]
     assert turned.joints[0, 0].tolist() == [88, 53, 2]
@@ -80,7 +79,7 @@ def test_half_a_turn_by_hand() -> None:
 
 
 def test_no_turn_changes_nothing() -> None:
-    turned = turned_sample(ONE, 360, FILL)
+    turned = turned_sample(ONE, 360)
     assert (turned.image == ONE.image).all()
     assert (turned.boxes == ONE.boxes).all()
     assert (turned.joints == ONE.joints).all()
@@ -98,14 +97,14 @@ def test_the_box_of_a_turned_outline_is_that_of_its_turned_mask(degrees: float, 
     mask = np.zeros((60 * fine, 100 * fine, 3), np.uint8)
     cv2.fillPoly(mask, [outline * fine], (255, 255, 255))
     matrix, wide, tall = turning(100, 60, degrees)
-    white = turned_image(mask, degrees, (0, 0, 0))[..., 0]
-    x, y, w, h = cv2.boundingRect((white >= 128).astype(np.uint8))
+    white = turned_image(mask, degrees)[..., 0]
+    x, y, w, h = cv2.boundingRect((white > 140).astype(np.uint8))
     # The larger picture is rounded up to other whole pixels, half of the difference on each side.
     edge = (np.array(white.shape[::-1]) / fine - (wide, tall)) / 2
     slow = np.array([x, y, x + w, y + h]) / fine - np.tile(edge, 2)
     box = np.array([[*outline.min(axis=0), *outline.max(axis=0)]], np.float64)
     fast = turned_boxes(box, person(), outline_column([[outline]]), np.zeros(1, bool), matrix)
-    if min(w, h) > 2 * fine:  # a corner that is a needle is thinner than a pixel
+    if min(w, h) > 2 * fine:  # thinner ones fall between the pixels
         assert slow == pytest.approx(fast[0], abs=1.5)
         assert (fast[0, :2] <= slow[:2] + 0.5).all()
         assert (fast[0, 2:] >= slow[2:] - 0.5).all()
@@ -118,7 +117,7 @@ def test_all_of_the_picture_is_in_the_turned_one(degrees: float, width: int, hei
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ matrix[:, :2].T + matrix[:, 2]
     assert (corners >= -1e-5).all()
     assert (corners <= np.array([wide, tall]) + 1e-5).all()
-    assert turned_image(np.zeros((height, width, 3), np.uint8), degrees, FILL).shape == (tall, wide, 3)
+    assert turned_image(np.zeros((height, width, 3), np.uint8), degrees).shape == (tall, wide, 3)
 
 
 @pytest.mark.parametrize("degrees", [-90, 90, 180, 270])

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from upright.tools.benchmark import compare, crop_pairs, peak_memory
+from upright.detector.model import build_detector
+from upright.detector.settings import Settings
+from upright.detector.video import write_picture
+from upright.detector.weights import save_weights
+from upright.tools.benchmark import compare, crop_pairs, main, peak_memory
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,3 +51,23 @@ def test_a_gpu_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_detectors_of_weights_files_take_turns_on_the_pictures_of_a_folder(
+    tiny: Settings, tmp_path: Path, call_main
+) -> None:
+    for name in ("old", "new"):
+        save_weights(tmp_path / f"{name}.safetensors", build_detector(tiny), {})
+    write_picture(tmp_path / "photos" / "a.png", np.zeros((64, 96, 3), np.uint8))
+    files = [tmp_path / "old.safetensors", tmp_path / "new.safetensors"]
+    flags = ["--pictures", tmp_path / "photos", "--repeats", 2, "--json", tmp_path / "times.json"]
+    ended = call_main(main, "weights", *files, *flags)
+    assert ended.status == 0, ended.err
+    times = json.loads((tmp_path / "times.json").read_text())
+    assert list(times["milliseconds"]) == ["old", "new"]
+    assert "1 pictures, medians of 2 rounds" in times["conditions"]
+
+
+def test_weights_that_are_not_named_and_folders_without_pictures_are_one_line(tmp_path: Path, call_main) -> None:
+    assert "name at least one" in call_main(main, "weights").fault
+    assert "holds no picture" in call_main(main, "weights", "w.safetensors", "--pictures", tmp_path).fault
