@@ -142,7 +142,7 @@ def test_a_light_detector_finds_what_its_threshold_lets_through(tiny_light, tmp_
         ended = call_main(detect.main, tmp_path / "a.png", *flags, "--threshold", threshold)
         assert ended.status == 0, ended.err
         content = json.loads((tmp_path / f"{threshold}" / "detections.json").read_text())
-        assert bool(content["annotations"]) == (threshold == 0)
+        assert bool(content["detections"]) == (threshold == 0)
 
 
 def test_crops_of_a_model_without_transformers_are_refused(tmp_path, call, tiny):
