@@ -50,8 +50,9 @@ class Annotations:
         ignore: bool (n,), the file's own flag.
         height: float64 (n,), the file's own height, or h of the box.
         visible_ratio: float64 (n,), the file's own ratio; 1 where it has none.
-        category: int64 (n,), 1 is a person.
+        category: int64 (n,), 1 is a person, whatever number the files give it.
         attributes: arrays of length n (pose, lean in degrees, label ...).
+        person_ids: the numbers that the files give to people; lists of detections for them use the same.
     """
 
     image_ids: list[int | str]
@@ -65,6 +66,7 @@ class Annotations:
     visible_ratio: np.ndarray
     category: np.ndarray
     attributes: dict[str, np.ndarray] = field(default_factory=dict)
+    person_ids: frozenset[int] = frozenset({1})
 
 
 class PedestrianDataset(Protocol):

@@ -56,8 +56,9 @@ def test_samples_are_clipped_and_counted_in_one_warning(tmp_path: Path, capsys: 
     assert warnings[0].startswith("warning: 1 boxes")
 
 
-def test_boxes_that_are_no_people_are_ignore_regions_in_training(tmp_path: Path) -> None:
-    assert CocoPedestrians(tmp_path, [write(tmp_path, {"category_id": 5})])[0].ignore.tolist() == [True, True]
+def test_boxes_that_are_no_people_are_background_in_training(tmp_path: Path) -> None:
+    sample = CocoPedestrians(tmp_path, [write(tmp_path, {"category_id": 5})])[0]
+    assert (sample.boxes.tolist(), sample.ignore.tolist()) == ([[20, 5, 32, 35]], [True])
 
 
 @pytest.mark.parametrize(
