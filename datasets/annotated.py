@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from upright.datasets.pictures import PICTURE_SUFFIXES, picture_size, read_picture
 from upright.datasets.sample import Annotations, Sample
@@ -119,7 +120,9 @@ def collected(root: Path, pictures: Iterable[AnnotatedPicture], *, unsplit: bool
     Raises:
         InputError: no picture at all; one that is missing or no picture; a box that is not finite or has no area.
     """
-    pictures = [_with_size(picture) for picture in pictures]
+    # On a terminal, and only where it takes long.
+    bar = tqdm(pictures, desc="annotations", unit="picture", delay=2, leave=False, disable=None)
+    pictures = [_with_size(picture) for picture in bar]
     if not pictures:
         raise InputError(f"{root} holds no picture with annotations: check --root")
     boxes: list[AnnotatedBox] = []

@@ -81,7 +81,7 @@ def open_yolo(
             file=sys.stderr,
         )
     persons = _persons(layout, person, labels)
-    pictures = [_read(path, label, persons, layout) for path, label in zip(paths, labels, strict=True)]
+    pictures = (_read(path, label, persons, layout) for path, label in zip(paths, labels, strict=True))
     return collected(root, pictures, unsplit=layout.unsplit)
 
 

@@ -41,7 +41,7 @@ def main() -> None:
     names, sizes = annotations.file_names, annotations.sizes.tolist()
     if paths is not None:
         names = [relative_name(path, Path(arguments.root)) for path in paths]
-        bar = tqdm(zip(paths, sizes, strict=True), total=len(paths), unit="picture", desc="sizes", leave=False)
+        bar = tqdm(zip(paths, sizes, strict=True), total=len(paths), unit="picture", desc="sizes", delay=2, leave=False, disable=None)
         sizes = [size if all(size) or not path.is_file() else picture_size(path) for path, size in bar]
     content = coco_json(annotations, file_names=names, sizes=sizes, first_pixel=entry.first_pixel)
     with whole_file(arguments.output) as temporary, temporary.open("w", encoding="utf-8") as file:
