@@ -11,6 +11,7 @@ demo: $(VENV)/runs
 test: $(VENV)/tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	mkdir -p $(VENV)/types && ln -sfn "$(CURDIR)" $(VENV)/types/upright && $(BIN)/mypy
 	$(BIN)/python -m pytest
 
 # The demo needs no test tools; the tests need all that the demo needs.

@@ -11,7 +11,7 @@ from upright.errors import InputError
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike) -> Iterator[Path]:
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Gives a temporary name beside `path`, with its ending, that takes its place when all went well.
 
     Args:
@@ -22,7 +22,7 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path).resolve()  # a link stays a link
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: cannot be written, it is no file; choose another place")
+        raise InputError(f"{path}: cannot be written, since it is not a file; choose another place")
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from upright.datasets.augmentation import Augmentation
 from upright.datasets.sample import PedestrianDataset, Sample
 from upright.errors import InputError
 
-Pair = tuple[Tensor, dict[str, Tensor]]
+Target = dict[str, Any]  # tensors, and the id of the picture
+Pair = tuple[Tensor, Target]
 
 
 def to_tensors(sample: Sample) -> Pair:
@@ -28,7 +30,7 @@ def to_tensors(sample: Sample) -> Pair:
     }
 
 
-def collate(items: list[Pair | InputError]) -> tuple[list[Tensor], list[dict[str, Tensor]]] | InputError:
+def collate(items: list[Pair | InputError]) -> tuple[list[Tensor], list[Target]] | InputError:
     """Lists of images and targets; the first error if a picture could not be read."""
     for item in items:
         if isinstance(item, InputError):
@@ -108,7 +110,7 @@ class TrainingBatches(Sampler[list[tuple[int, int]]]):
     def epoch(self, number: int) -> list[np.ndarray]:
         """The batches of one epoch: each picture once, the rest of each orientation filled up from its own."""
         generator = np.random.default_rng([self.seed, number])
-        batches = []
+        batches: list[np.ndarray] = []
         for flag in (False, True):
             rows = generator.permutation(np.nonzero(self.portrait == flag)[0])
             if len(rows):

@@ -130,8 +130,8 @@ def read_mat(path: Path, split: str) -> list[AnnotatedImage]:
         raise InputError(f"{path} holds {names}, not {key}: give the annotations of CityPersons' {split} pictures")
     images = []
     for number, cell in enumerate(content[key].ravel(), start=1):
-        names = getattr(cell, "dtype", np.dtype(float)).names or ()
-        if not {"cityname", "im_name", "bbs"} <= set(names) or cell.size != 1:
+        fields = getattr(cell, "dtype", np.dtype(float)).names or ()
+        if not {"cityname", "im_name", "bbs"} <= set(fields) or cell.size != 1:
             raise InputError(f"{path}, picture {number}: no cityname, im_name and bbs; download it again")
         entry = cell.ravel()[0]
         rows = entry["bbs"].astype(np.float64)

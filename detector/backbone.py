@@ -8,6 +8,9 @@ of 384 x 512: forward 0.3 s, with `FrozenBatchNorm2d` 0.8 s), and nothing that h
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +21,50 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastL
 PICTURE = "picture"  # the name of the pictures among the maps
 
 
+@dataclass(frozen=True)
+class Architecture:
+    """How a classifier of torchvision becomes the stages of a pyramid.
+
+    Attributes:
+        network: makes the classifier.
+        stages: its layers, in parts that each end at a map.
+        widths: channels of these maps, finest first; None for a map that the pyramid does not read.
+        strides: of the maps that it reads, and of the one that it makes from the last of them.
+    """
+
+    network: Callable[..., nn.Module]
+    stages: Callable[[Any], list[nn.Module]]
+    widths: tuple[int | None, ...]
+    strides: tuple[int, ...]
+
+
+# The names are those of torchvision's classifiers and of `Settings.backbone`.
+ARCHITECTURES = {
+    "mobilenet_v2": Architecture(
+        mobilenet_v2,
+        lambda n: [n.features[:4], n.features[4:7], n.features[7:14], n.features[14:18]],
+        widths=(None, 32, 96, 320),
+        strides=(8, 16, 32, 64),
+    ),
+    "resnet50": Architecture(
+        resnet50,
+        lambda n: [nn.Sequential(n.conv1, n.relu, n.maxpool), n.layer1, n.layer2, n.layer3, n.layer4],
+        widths=(None, 256, 512, 1024, 2048),
+        strides=(4, 8, 16, 32, 64),
+    ),
+}
+
+
 def imagenet_network(name: str) -> nn.Module:
     """A torchvision classifier with random weights whose parameters can be loaded from a file of ImageNet weights."""
-    return {"mobilenet_v2": mobilenet_v2, "resnet50": resnet50}[name](weights=None)
+    return ARCHITECTURES[name].network(weights=None)
 
 
 class PyramidBackbone(nn.Module):
     """Picture to feature maps, finest first.
 
     Args:
-        name: "mobilenet_v2" or "resnet50".
+        name: of an architecture.
         channels: of every map.
         network: the classifier to take the layers of, with its weights; random ones by default.
     """
@@ -36,19 +73,12 @@ class PyramidBackbone(nn.Module):
         super().__init__()
         network = imagenet_network(name) if network is None else network
         fold_batch_norm(network.eval())
-        if name == "mobilenet_v2":
-            features = network.features
-            stages = [features[:4], features[4:7], features[7:14], features[14:18]]
-            widths = [None, 32, 96, 320]  # the first stage, stride 4, gives no map
-            self.strides = (8, 16, 32, 64)
-        else:
-            stem = nn.Sequential(network.conv1, network.relu, network.maxpool)
-            stages = [stem, network.layer1, network.layer2, network.layer3, network.layer4]
-            widths = [None, 256, 512, 1024, 2048]
-            self.strides = (4, 8, 16, 32, 64)
-        self.stages = nn.ModuleList(stages)
-        self.gives_map = [width is not None for width in widths]
-        self.pyramid = FeaturePyramidNetwork([w for w in widths if w], channels, extra_blocks=LastLevelMaxPool())
+        architecture = ARCHITECTURES[name]
+        self.strides = architecture.strides
+        self.stages = nn.ModuleList(architecture.stages(network))
+        self.gives_map = [width is not None for width in architecture.widths]
+        widths = [width for width in architecture.widths if width is not None]
+        self.pyramid = FeaturePyramidNetwork(widths, channels, extra_blocks=LastLevelMaxPool())
         self.out_channels = channels
         # Biases are frozen too (folding leaves them so): they are what batch normalisation adds. Edges and corners
         # are learnt well enough from ImageNet, and these are the largest maps to go back through.

@@ -22,7 +22,7 @@ Picture = str | os.PathLike | np.ndarray
 
 
 @overload
-def detect(
+def detect(  # type: ignore[overload-overlap]  # a str is an iterable of str, too, and means one picture
     images: Picture,
     model: Detector | None = ...,
     *,
@@ -76,8 +76,10 @@ def detect(
         model = _released(str(choose_device(device)))
     elif device is not None:
         raise InputError("a device is for the released model: move yours by model.to(device) and leave device out")
-    one = isinstance(images, str | os.PathLike) or (isinstance(images, np.ndarray) and images.ndim != 4)
-    pictures = iter([images] if one else images)
+    one = False
+    if isinstance(images, str | os.PathLike) or (isinstance(images, np.ndarray) and images.ndim != 4):
+        images, one = [images], True
+    pictures = iter(images)
     place = next(model.parameters()).device
     was_training = model.training
     model.eval()

@@ -75,7 +75,8 @@ def draw_detections(
 def score_colour(score: float) -> tuple[int, int, int]:
     """RGB of a score in 0..1, amber to green."""
     share = min(max(float(score), 0.0), 1.0)
-    return tuple(round(a + share * (b - a)) for a, b in zip(UNSURE, SURE, strict=True))
+    red, green, blue = (round(a + share * (b - a)) for a, b in zip(UNSURE, SURE, strict=True))
+    return red, green, blue
 
 
 def canonical_crops(

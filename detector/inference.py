@@ -1,16 +1,15 @@
-"""From pictures to detections: decoding ahead of the model, drawing and writing behind it, each in its thread."""
+"""From pictures to detections: of decoded pictures, and of a whole data set that is decoded ahead of the model."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, repeat, takewhile
-from time import perf_counter
-from typing import Protocol, TypeVar
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,13 +17,12 @@ from tqdm import tqdm
 
 from upright.datasets.sample import PedestrianDataset
 from upright.detector.evaluation.detections import Detections
-from upright.detector.video import Frame, Source, read_frames
 from upright.errors import InputError
 
 T = TypeVar("T")
 
 
-def ahead(calls: Iterable[Callable[[], T]], *, workers: int = 1, depth: int = 4) -> Iterator[T]:
+def ahead(calls: Iterable[Callable[[], T]], *, workers: int = 1, depth: int = 4) -> Generator[T, None, None]:
     """Results of `calls` in their order, made in threads while the caller works on earlier ones.
 
     Args:
@@ -36,7 +34,7 @@ def ahead(calls: Iterable[Callable[[], T]], *, workers: int = 1, depth: int = 4)
         whatever a call raises, in the caller's thread and in the call's turn; later calls are dropped.
     """
     pool = ThreadPoolExecutor(workers)
-    waiting: deque = deque()
+    waiting: deque[Future[T]] = deque()
     try:
         for call in calls:
             waiting.append(pool.submit(call))
@@ -163,6 +161,12 @@ class Detected:
         boxes, scores = (output[key].numpy().astype(np.float64) for key in ("boxes", "scores"))
         return cls(boxes, scores, proposals, output.get("theta"))
 
+    def regions(self) -> tuple[np.ndarray, torch.Tensor]:
+        """`proposals` and `theta`; ValueError where the model did not return them."""
+        if self.proposals is None or self.theta is None:
+            raise ValueError("theta is not there: set return_theta of a model with transformers")
+        return self.proposals, self.theta
+
     def above(self, threshold: float) -> Detected:
         """Those with a score of at least `threshold`."""
         return self.take(np.flatnonzero(self.scores >= threshold))
@@ -175,144 +179,3 @@ class Detected:
             None if self.proposals is None else self.proposals[rows],
             None if self.theta is None else self.theta[torch.from_numpy(rows)],
         )
-
-
-@dataclass
-class Timing:
-    """Frames, and the seconds that each stage worked on them; the stages run at the same time."""
-
-    frames: int = 0
-    decoding: float = 0.0
-    model: float = 0.0
-    drawing: float = 0.0
-    wall: float = 0.0
-
-    def summary(self) -> str:
-        def rate(seconds: float) -> str:
-            return f"{self.frames / max(seconds, 1e-9):.1f}"
-
-        return (
-            f"{self.frames} frame{'s' * (self.frames != 1)} in {self.wall:.1f} s, {rate(self.wall)} frames a second "
-            f"(decoding alone {rate(self.decoding)}, model {rate(self.model)}, "
-            f"drawing and writing {rate(self.drawing)})"
-        )
-
-
-class Stage(Protocol):
-    """What follows the model; called in one thread, in the order of the frames."""
-
-    def add(self, frame: Frame, found: Detected) -> None: ...
-
-    def finish(self) -> None:
-        """The source of the last frames was read to its end."""
-
-    def discard(self) -> None:
-        """It was not."""
-
-
-@dataclass(frozen=True)
-class SourceEnd:
-    """Stands in the stream of frames after the last one of a source."""
-
-    error: InputError | None
-
-
-END = object()
-
-
-def detect_sources(
-    model: torch.nn.Module,
-    sources: Sequence[Source],
-    stage: Stage,
-    *,
-    device: torch.device | str = "cpu",
-    batch_size: int = 1,
-    progress: bool = True,
-) -> tuple[Timing, list[str], list[InputError]]:
-    """Run a model over pictures and videos and hand each frame on with what was found in it.
-
-    Decoding, the model and `stage` run at the same time. A source that cannot be read is passed over.
-
-    Args:
-        model: a detector with torchvision's interface, in eval mode, on `device`.
-        sources: of `upright.detector.video.find_sources`.
-        stage: gets every frame; `finish` or `discard` after each source, and `discard` when this function ends early.
-        device: where the model is.
-        batch_size: frames a call of the model.
-        progress: show a progress bar where stderr is a terminal.
-
-    Returns:
-        the timing, one line for each source that seems cut off, and the errors of those passed over.
-    """
-    timing, notes, errors = Timing(), [], []
-    frames = stream(sources, notes)
-
-    def decode() -> Frame | SourceEnd | object:
-        with timed(timing, "decoding"):
-            return next(frames, END)
-
-    def detect(items: Iterator[Frame | SourceEnd]) -> Iterator[Callable[[], int]]:
-        while batch := list(islice(items, batch_size)):
-            images = [item.image for item in batch if isinstance(item, Frame)]
-            with timed(timing, "model"):
-                outputs = iter(detect_pictures(model, images, device) if images else [])
-            for item in batch:
-                if isinstance(item, Frame):
-                    yield partial(hand_on, item, next(outputs))
-                else:
-                    yield partial(end, item)
-
-    def hand_on(frame: Frame, output: dict[str, torch.Tensor]) -> int:
-        with timed(timing, "drawing"):
-            stage.add(frame, Detected.of(output))
-        return 1
-
-    def end(item: SourceEnd) -> int:
-        with timed(timing, "drawing"):
-            if item.error is None:
-                stage.finish()
-            else:
-                errors.append(item.error)
-                stage.discard()
-        return 0
-
-    start = perf_counter()
-    try:
-        with (
-            tqdm(
-                total=sum(source.frames for source in sources),
-                desc="detecting",
-                unit="frame",
-                disable=None if progress else True,
-                leave=False,
-            ) as bar,
-            closing(ahead(repeat(decode), depth=2 * batch_size + 2)) as decoded,
-            closing(ahead(detect(takewhile(lambda item: item is not END, decoded)))) as done,
-        ):
-            for count in done:
-                timing.frames += count
-                bar.update(count)
-    finally:
-        stage.discard()
-    timing.wall = perf_counter() - start
-    return timing, notes, errors
-
-
-def stream(sources: Sequence[Source], notes: list[str]) -> Iterator[Frame | SourceEnd]:
-    """The frames of all sources, a `SourceEnd` after each; `notes` as in `read_frames`."""
-    for source in sources:
-        try:
-            yield from read_frames(source, notes)
-            yield SourceEnd(None)
-        except InputError as error:
-            yield SourceEnd(error)
-
-
-@contextmanager
-def timed(timing: Timing, stage: str) -> Iterator[None]:
-    """Add the time spent inside to a stage; each stage has one thread."""
-    start = perf_counter()
-    try:
-        yield
-    finally:
-        setattr(timing, stage, getattr(timing, stage) + perf_counter() - start)

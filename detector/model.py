@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -13,21 +14,15 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
 
 from upright.detector.backbone import PyramidBackbone
+from upright.detector.person_priors import PERSON_PRIORS
 from upright.detector.picture_crops import PictureCrops
-from upright.detector.pose_pool import PoseNormalisingPool, build_pool
+from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 from upright.detector.regions import ProposalNetwork, RegionHead, RegionHeads
 from upright.detector.settings import Settings
-from upright.detector.spatial_transformer import Affine, Attention, Projective, ThinPlateSpline, Transformation
+from upright.detector.spatial_transformer import Transformation, transformations
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
-IMAGENET_DEVIATION = [0.229, 0.224, 0.225]
-
-TRANSFORMATIONS: dict[str, type[Transformation]] = {
-    "attention": Attention,
-    "affine": Affine,
-    "projective": Projective,
-    "thin_plate_spline": ThinPlateSpline,
-}
+IMAGENET_STD = [0.229, 0.224, 0.225]
 
 
 class FullPrecisionAnchors(AnchorGenerator):
@@ -95,28 +90,51 @@ class Detector(GeneralizedRCNN):
         self.roi_heads.return_theta = wanted
 
     @property
-    def pose_pool(self) -> PoseNormalisingPool | None:
-        """The pool, or None in the baseline without transformers."""
-        pool = self.roi_heads.box_roi_pool
-        return pool if isinstance(pool, PoseNormalisingPool) else None
+    def pool(self) -> PoseNormalisingPool | RoIAlignPool:
+        """What crops the regions."""
+        return self.roi_heads.box_roi_pool
 
     @property
     def pose_pool_transformation(self) -> Transformation | None:
         """The family of transformations that theta belongs to, or None in the baseline."""
-        return self.pose_pool.theta.transformation if self.pose_pool else None
+        return self.pool.transformation
 
 
-def build_detector(settings: Settings, backbone_network: nn.Module | None = None) -> Detector:
-    """A detector of these settings, in training mode.
+def build_transformation(name: str) -> Transformation:
+    """The family that settings call by its class in lower case: "thin_plate_spline" is `ThinPlateSpline`."""
+    return getattr(transformations, name.title().replace("_", ""))()
 
-    Args:
-        settings: a preset or a change of one.
-        backbone_network: torchvision's classifier to take the backbone from, with its weights (see
-            `upright.detector.weights.load_backbone`); random weights by default.
+
+def build_pool(settings: Settings, strides: tuple[int, ...]) -> PoseNormalisingPool | RoIAlignPool:
+    """The pool for maps of these strides, named "0", "1" ... and "pool", finest first.
+
+    Transformer i starts at `settings.priors[i]`, from the first again where there are more transformers.
     """
-    backbone = PyramidBackbone(settings.backbone, settings.channels, backbone_network)
-    heights = settings.anchor_heights
-    levels = len(backbone.strides)
+    names = [*(str(i) for i in range(len(strides) - 1)), "pool"]
+    if settings.transformers == 0:
+        return RoIAlignPool(names, settings.pool_size)
+    transformation = build_transformation(settings.transformation)
+    parts = itertools.islice(itertools.cycle(settings.priors), settings.transformers)
+    return PoseNormalisingPool(
+        names,
+        strides,
+        settings.channels,
+        settings.pool_size,
+        transformation,
+        [transformation.window(*PERSON_PRIORS[part]) for part in parts],
+        settings.glance_size,
+        settings.glance_channels,
+        settings.bin_samples,
+    )
+
+
+def build_proposals(settings: Settings, strides: tuple[int, ...]) -> ProposalNetwork:
+    """The region proposal network on maps of these strides.
+
+    Raises:
+        ValueError: the anchors do not spread evenly over the maps.
+    """
+    heights, levels = settings.anchor_heights, len(strides)
     scales = len(heights) // levels
     if scales * levels != len(heights):
         raise ValueError(f"{len(heights)} anchor heights do not spread evenly over {levels} levels")
@@ -128,7 +146,7 @@ def build_detector(settings: Settings, backbone_network: nn.Module | None = None
         ),
         aspect_ratios=(settings.anchor_aspects,) * levels,
     )
-    proposals = ProposalNetwork(
+    return ProposalNetwork(
         anchors,
         FullPrecisionOutputs(settings.channels, anchors.num_anchors_per_location()[0]),
         # 0.5 rather than 0.7: two scales an octave seldom overlap a person by more than 0.7.
@@ -140,30 +158,39 @@ def build_detector(settings: Settings, backbone_network: nn.Module | None = None
         post_nms_top_n={"training": settings.train_proposals, "testing": settings.test_proposals},
         nms_thresh=0.7,
     )
-    pool = build_pool(
-        backbone.strides,
-        settings.channels,
-        settings.pool_size,
-        TRANSFORMATIONS[settings.transformation](),
-        settings.transformers,
-        settings.glance_size,
-        settings.glance_channels,
-        settings.bin_samples,
-        settings.priors,
-    )
-    theta_numbers = pool.theta.priors.numel() if settings.transformers else 0
-    picture_crops = PictureCrops(pool.theta.transformation) if settings.read == "picture" else None
-    crop_numbers = settings.channels * settings.pool_size**2
-    crop_numbers += settings.transformers * picture_crops.width if picture_crops else 0
-    heads = RegionHeads(
+
+
+def build_heads(settings: Settings, strides: tuple[int, ...]) -> RegionHeads:
+    """Pool and region head on maps of these strides."""
+    pool = build_pool(settings, strides)
+    in_features = settings.channels * settings.pool_size**2
+    picture_crops = None
+    if settings.read == "picture":
+        picture_crops = PictureCrops(build_transformation(settings.transformation))
+        in_features += settings.transformers * picture_crops.width
+    return RegionHeads(
         pool,
-        RegionHead(crop_numbers, settings.head_width, theta_numbers),
+        RegionHead(in_features, settings.head_width, pool.theta_features),
         picture_crops=picture_crops,
-        samples=settings.head_samples,
+        batch_size_per_image=settings.head_samples,
         score_threshold=settings.score_threshold,
         nms_threshold=settings.nms_threshold,
         detections=settings.detections,
     )
-    transform = PictureTransform(settings.min_size, settings.max_size, IMAGENET_MEAN, IMAGENET_DEVIATION)
+
+
+def build_detector(settings: Settings, backbone_network: nn.Module | None = None) -> Detector:
+    """A detector of these settings, in training mode.
+
+    Args:
+        settings: a preset or a change of one.
+        backbone_network: torchvision's classifier to take the backbone from, with its weights (see
+            `upright.detector.weights.load_backbone`); random weights by default.
+    """
+    backbone = PyramidBackbone(settings.backbone, settings.channels, backbone_network)
+    # In this order: it decides which part gets which of the random numbers.
+    proposals = build_proposals(settings, backbone.strides)
+    heads = build_heads(settings, backbone.strides)
+    transform = PictureTransform(settings.min_size, settings.max_size, IMAGENET_MEAN, IMAGENET_STD)
     model = Detector(settings, backbone, proposals, heads, transform)
     return model.to(memory_format=torch.channels_last)

@@ -28,6 +28,8 @@ class PictureCrops(nn.Module):
         width: numbers a crop.
     """
 
+    crop_points: Tensor  # (32 * 32, 2)
+
     def __init__(self, transformation: Transformation, width: int = 32) -> None:
         super().__init__()
         self.transformation = transformation

@@ -8,40 +8,18 @@ N transformers reads its own C / N channels, one sample a bin, so that the pool 
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 from torchvision.ops import MultiScaleRoIAlign
 
 from upright.detector.region_reading import Regions
-from upright.detector.spatial_transformer import BoundedTheta, Transformation, target_points
+from upright.detector.spatial_transformer import ThetaRegression, ThetaStatistics, Transformation, target_points
 
 # Cells of its map that a region has a side, at least: 224 pixels are read at stride 16 (Lin et al. 2017, section 4.2).
 CELLS = 14
-
-
-def build_pool(
-    strides: tuple[int, ...],
-    channels: int,
-    size: int,
-    transformation: Transformation,
-    transformers: int,
-    glance_size: int,
-    glance_channels: int,
-    samples: int = 1,
-    priors: Sequence[str] = ("whole", "head", "torso", "legs"),
-) -> PoseNormalisingPool | MultiScaleRoIAlign:
-    """The pool for maps named "0", "1" ... and "pool", finest first; RoIAlign where `transformers` is 0.
-
-    Transformer i starts at `priors[i]`, from the first again where there are more transformers.
-    """
-    names = [*(str(i) for i in range(len(strides) - 1)), "pool"]
-    if transformers == 0:
-        return MultiScaleRoIAlign(names, output_size=size, sampling_ratio=2)
-    theta = BoundedTheta(transformation, list(itertools.islice(itertools.cycle(priors), transformers)))
-    return PoseNormalisingPool(names, strides, channels, size, theta, glance_size, glance_channels, samples)
 
 
 class PoseNormalisingPool(nn.Module):
@@ -52,11 +30,19 @@ class PoseNormalisingPool(nn.Module):
         strides: of these maps, in pixels of the (resized) picture, powers of two.
         channels: C of every map, a multiple of the number of transformers.
         size: S, bins of a crop, a side.
-        theta: makes the localisation network's outputs into bounded theta of the N transformers.
-        glance_size: samples of the glance, a side.
+        transformation: the family T of the transformers.
+        priors: theta (P,) that each of the N transformers starts at.
+        glance_size: points of the glance, a side.
         glance_channels: channels of the glance, the first ones of the map.
-        samples: a bin, a side, averaged; 2 is RoIAlign's usual `sampling_ratio`.
+        bin_samples: points that are averaged in a bin, a side; 2 is RoIAlign's usual `sampling_ratio`.
         hidden: width of the localisation network.
+
+    Attributes:
+        localisation: from a flat glance to bounded theta (R, N P); its parameters learn at a rate of their own.
+        theta_features: N P, numbers of theta a region.
+
+    Raises:
+        ValueError: the channels are not a multiple of the number of transformers.
     """
 
     def __init__(
@@ -65,34 +51,34 @@ class PoseNormalisingPool(nn.Module):
         strides: tuple[int, ...],
         channels: int,
         size: int,
-        theta: BoundedTheta,
+        transformation: Transformation,
+        priors: Sequence[Tensor],
         glance_size: int = 5,
         glance_channels: int = 32,
-        samples: int = 1,
+        bin_samples: int = 1,
         hidden: int = 64,
     ) -> None:
         super().__init__()
         self.names = names
         self.strides = strides
         self.size = size
-        self.theta = theta
-        self.transformers, numbers = theta.priors.shape
+        self.transformation = transformation
+        self.transformers = len(priors)
+        self.theta_features = self.transformers * transformation.num_params
         self.glance_size = glance_size
         self.glance_channels = glance_channels
-        self.samples = samples
+        self.bin_samples = bin_samples
         if channels % self.transformers:
             raise ValueError(f"{channels} channels are not a multiple of {self.transformers} transformers")
+        # Every region starts at the priors, which differ, so that the transformers part.
         self.localisation = nn.Sequential(
             nn.Linear(glance_channels * glance_size**2, hidden),
             nn.ReLU(),
-            nn.Linear(hidden, self.transformers * numbers),
+            ThetaRegression(hidden, transformation, priors, bounded=True),
         )
-        # Zero weights: every region starts at the priors, which differ, so that the transformers part.
-        nn.init.zeros_(self.localisation[-1].weight)
-        nn.init.zeros_(self.localisation[-1].bias)
+        side = size * bin_samples
         self.register_buffer("glance_points", target_points((glance_size, glance_size)), persistent=False)
-        self.register_buffer("crop_points", target_points((size * samples, size * samples)), persistent=False)
-        self.last_raw: Tensor | None = None
+        self.register_buffer("crop_points", target_points((side, side)), persistent=False)
 
     def forward(self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
         """The call of `MultiScaleRoIAlign`.
@@ -116,14 +102,52 @@ class PoseNormalisingPool(nn.Module):
         points = regions.points(self.glance_points)
         side = self.glance_size
         glance = regions.read([m[:, : self.glance_channels] for m in maps], points, (side, side))
-        raw = self.localisation(glance.flatten(1).to(self.localisation[0].weight.dtype))
-        self.last_raw = raw.detach()
-        theta = self.theta(raw)  # (R, N, P)
+        theta = self.localisation(glance.flatten(1).to(self.localisation[0].weight.dtype))
+        theta = theta.unflatten(1, (self.transformers, -1))  # (R, N, P)
 
-        warped = self.theta.transformation.warp(theta.flatten(0, 1), self.crop_points)  # (R N, points a crop, 2)
+        warped = self.transformation.warp(theta.flatten(0, 1), self.crop_points)  # (R N, points a crop, 2)
         warped = warped.unflatten(0, (len(regions), self.transformers))
-        side = self.size * self.samples
+        side = self.size * self.bin_samples
         crops = regions.read(maps, regions.points(warped), (side, side))
-        if self.samples > 1:
-            crops = avg_pool2d(crops, self.samples)
+        if self.bin_samples > 1:
+            crops = avg_pool2d(crops, self.bin_samples)
         return crops, theta
+
+    @contextmanager
+    def theta_statistics(self) -> Iterator[list[ThetaStatistics]]:
+        """Gives a list that each call of the pool, while the context lasts, adds the statistics of its theta to."""
+        gathered: list[ThetaStatistics] = []
+        bounds = self.localisation[-1].bounds
+        handle = bounds.register_forward_hook(lambda _, raw, __: gathered.append(bounds.statistics(raw[0].detach())))
+        try:
+            yield gathered
+        finally:
+            handle.remove()
+
+
+class RoIAlignPool(MultiScaleRoIAlign):
+    """torchvision's pool as a `PoseNormalisingPool` without transformers: the baseline, which has no theta.
+
+    Args:
+        names: of the maps to read, finest first.
+        size: bins of a crop, a side.
+    """
+
+    transformation = None
+    transformers = 0
+    theta_features = 0
+
+    def __init__(self, names: list[str], size: int) -> None:
+        super().__init__(names, output_size=size, sampling_ratio=2)
+        self.localisation = nn.Sequential()
+
+    def crop(
+        self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
+    ) -> tuple[Tensor, None]:
+        """Crops (R, C, S, S) of the regions, and no theta; arguments as those of `PoseNormalisingPool`."""
+        return self(features, boxes, image_shapes), None
+
+    @contextmanager
+    def theta_statistics(self) -> Iterator[list[ThetaStatistics]]:
+        """A list that stays empty."""
+        yield []

@@ -56,12 +56,12 @@ class Recorder:
             self._write(frame, crops_name(frame.source.output), panel)
 
     def _write(self, frame: Frame, path: Path, image: np.ndarray) -> None:
-        if frame.number is None:
+        if frame.fps is None:
             write_picture(path, image)
             self.written.append(path)
             return
         if path not in self._videos:
-            self._videos[path] = VideoWriter(path, frame.rate, image.shape[1::-1])
+            self._videos[path] = VideoWriter(path, frame.fps, image.shape[1::-1])
         self._videos[path].write(image)
 
     def finish(self) -> None:
@@ -117,8 +117,10 @@ def crops_panel(image: np.ndarray, found: Detected, transformation: Transformati
     order = np.argsort(found.boxes[:count, 0], kind="stable")
     shown = found.take(order)
     names = [f"{number} {score:.2f}" for number, score in enumerate(shown.scores, 1)]
-    strips = person_strips(image, shown.proposals, shown.theta, transformation, names)
-    sheet = crop_sheet(strips, shown.theta.shape[1], columns, rows if fixed or columns > 1 else None)
-    labels = np.full(len(found.scores), "", dtype=object)
-    labels[order] = [str(number) for number in range(1, count + 1)]
+    proposals, theta = shown.regions()
+    strips = person_strips(image, proposals, theta, transformation, names)
+    sheet = crop_sheet(strips, theta.shape[1], columns, rows if fixed or columns > 1 else None)
+    labels = [""] * len(found.scores)
+    for number, row in enumerate(order, 1):
+        labels[row] = str(number)
     return side_by_side(draw_detections(image, found.boxes, found.scores, labels), sheet)

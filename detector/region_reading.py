@@ -29,19 +29,19 @@ class Regions:
     groups: list[tuple[int, int, Tensor]]
 
     @classmethod
-    def assigned(cls, boxes: list[Tensor], strides: tuple[int, ...], samples: float) -> Regions:
-        """Each region goes to the coarsest map with at least `samples` cells a side of it, where there is one.
+    def assigned(cls, boxes: list[Tensor], strides: tuple[int, ...], cells: float) -> Regions:
+        """Each region goes to the coarsest map with at least `cells` cells a side of it, where there is one.
 
         Args:
             boxes: for each picture (R_i, 4), x1 y1 x2 y2 in pixels of the resized picture.
             strides: of the maps, in these pixels, powers of two, finest first.
-            samples: cells; 14 is the rule of feature pyramid networks (Lin et al. 2017, section 4.2), where a region
+            cells: 14 is the rule of feature pyramid networks (Lin et al. 2017, section 4.2), where a region
                 of 224 pixels is read at stride 16.
         """
         regions = torch.cat(boxes)
         counts = [len(b) for b in boxes]
         area = (regions[:, 2] - regions[:, 0]) * (regions[:, 3] - regions[:, 1])
-        level = torch.floor(torch.log2(area.clamp(min=0).sqrt() / samples) + 1e-6)
+        level = torch.floor(torch.log2(area.clamp(min=0).sqrt() / cells) + 1e-6)
         finest = strides[0].bit_length() - 1
         level = (level - finest).clamp(0, len(strides) - 1).long()
         pictures = torch.arange(len(counts), device=regions.device).repeat_interleave(

@@ -1,6 +1,6 @@
 """The proposal network and the region heads: torchvision's, with ignore regions left out of every loss.
 
-An anchor or proposal that is no positive and lies mostly inside an ignore region (intersection over its own area
+An anchor or proposal that is not a positive and lies mostly inside an ignore region (intersection over its own area
 at least 0.5) is neither positive nor negative: nobody can say what it shows.
 """
 
@@ -15,7 +15,7 @@ from torchvision.ops import boxes as box_ops
 
 from upright.detector.backbone import PICTURE
 from upright.detector.picture_crops import PictureCrops
-from upright.detector.pose_pool import PoseNormalisingPool
+from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 
 IGNORE_OVERLAP = 0.5
 
@@ -78,15 +78,15 @@ class RegionHead(nn.Module):
     box is regressed in the region's frame.
 
     Args:
-        crop_numbers: D, numbers that a region's crops give.
+        in_features: D, numbers that a region's crops give.
         width: of both layers.
-        theta_numbers: numbers of theta a region, N P; 0 without transformers.
+        theta_features: numbers of theta a region, N P; 0 without transformers.
     """
 
-    def __init__(self, crop_numbers: int, width: int, theta_numbers: int) -> None:
+    def __init__(self, in_features: int, width: int, theta_features: int) -> None:
         super().__init__()
-        self.first = nn.Linear(crop_numbers, width)
-        self.second = nn.Linear(width + theta_numbers, width)
+        self.first = nn.Linear(in_features, width)
+        self.second = nn.Linear(width + theta_features, width)
         self.score = nn.Linear(width, 2)
         self.box = nn.Linear(width, 4)
         nn.init.normal_(self.score.weight, std=0.01)
@@ -111,23 +111,23 @@ class RegionHead(nn.Module):
 
 
 class RegionHeads(RoIHeads):
-    """torchvision's region heads for one class, with the crops of a `PoseNormalisingPool` or a `MultiScaleRoIAlign`.
+    """torchvision's region heads for one class, with the crops of a `PoseNormalisingPool` or a `RoIAlignPool`.
 
     Args:
-        pool: the crops, called as `pool(features, boxes, image_shapes)`.
+        pool: the crops and their theta, called as `pool.crop(features, boxes, image_shapes)`.
         head: a `RegionHead`.
         picture_crops: what is read of the picture itself, given among `features`; None: nothing.
-        samples: regions a picture that are learnt from, a quarter of them people.
+        batch_size_per_image: regions a picture that are learnt from, at most a quarter of them people.
         score_threshold, nms_threshold, detections: what is kept of a picture's regions.
     """
 
     def __init__(
         self,
-        pool: nn.Module,
+        pool: PoseNormalisingPool | RoIAlignPool,
         head: RegionHead,
         *,
         picture_crops: PictureCrops | None = None,
-        samples: int,
+        batch_size_per_image: int,
         score_threshold: float,
         nms_threshold: float,
         detections: int,
@@ -138,7 +138,7 @@ class RegionHeads(RoIHeads):
             box_predictor=None,
             fg_iou_thresh=0.5,
             bg_iou_thresh=0.5,
-            batch_size_per_image=samples,
+            batch_size_per_image=batch_size_per_image,
             positive_fraction=0.25,
             bbox_reg_weights=None,
             score_thresh=score_threshold,
@@ -173,10 +173,8 @@ class RegionHeads(RoIHeads):
         self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> tuple[Tensor, Tensor | None]:
         """What the head judges, (R, D), and theta (R, N, P) or None."""
-        if not isinstance(self.box_roi_pool, PoseNormalisingPool):
-            return self.box_roi_pool(features, proposals, image_shapes).flatten(1), None
         crops, theta = self.box_roi_pool.crop(features, proposals, image_shapes)
-        if self.picture_crops is None:
+        if self.picture_crops is None or theta is None:
             return crops.flatten(1), theta
         seen = self.picture_crops(features[PICTURE], proposals, theta)
         return torch.cat([crops.flatten(1), seen.to(crops.dtype)], dim=1), theta
@@ -206,9 +204,10 @@ class RegionHeads(RoIHeads):
         counts = [len(boxes) for boxes in proposals]
         scores = logits.softmax(dim=1)[:, 1].split(counts)
         boxes = self.box_coder.decode(deltas, proposals).reshape(-1, 4).split(counts)
-        thetas = [None] * len(counts) if theta is None else theta.split(counts)
+        theta = logits.new_zeros(len(logits), 0, 0) if theta is None else theta
+        thetas = theta.split(counts)
         results = []
-        for score, box, region, angle, shape in zip(scores, boxes, proposals, thetas, image_shapes, strict=True):
+        for score, box, region, own, shape in zip(scores, boxes, proposals, thetas, image_shapes, strict=True):
             box = box_ops.clip_boxes_to_image(box, shape)
             keep = torch.nonzero(score > self.score_thresh)[:, 0]
             keep = keep[box_ops.remove_small_boxes(box[keep], min_size=1)]
@@ -216,6 +215,6 @@ class RegionHeads(RoIHeads):
             result = {"boxes": box[keep], "labels": torch.ones_like(keep), "scores": score[keep]}
             if self.return_theta:
                 result["proposals"] = region[keep]
-                result["theta"] = region.new_zeros(len(keep), 0, 0) if angle is None else angle[keep]
+                result["theta"] = own[keep]
             results.append(result)
         return results

@@ -9,8 +9,13 @@ from typing import Any
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from upright.detector.model import Detector
+from upright.detector.weights import save_weights
 from upright.errors import InputError
 from upright.output import whole_file
+
+# Of checkpoints; counted up when what is in one changes, since a run goes on bit for bit or not at all.
+FORMAT = 2
 
 
 class RunDirectory:
@@ -20,13 +25,22 @@ class RunDirectory:
         path: of the folder, made where it is missing.
         settings: everything that decides what the run computes, as JSON types.
         resume: go on with the checkpoint there, if there is one.
+        provenance: stored in the weights files.
 
     Raises:
         InputError: the folder holds a run already and `resume` is False, or one of other settings.
     """
 
-    def __init__(self, path: str | Path, settings: dict[str, Any], *, resume: bool) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        settings: dict[str, Any],
+        *,
+        resume: bool,
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
         self.path = Path(path)
+        self.provenance = provenance or {}
         self.checkpoint_file = self.path / "checkpoint.pt"
         self._settings = json.loads(json.dumps(settings))
         self._log_file = self.path / "log.jsonl"
@@ -61,15 +75,20 @@ class RunDirectory:
         with whole_file(self.path / name) as temporary:
             temporary.write_text(text)
 
+    def save_weights(self, name: str, model: Detector, more: dict[str, Any]) -> None:
+        """Write a weights file; `more` joins its provenance."""
+        save_weights(self.path / name, model, {**self.provenance, **more})
+
     def save_checkpoint(self, state: dict[str, Any]) -> None:
+        """Write a state with its "step" done and the last step that was "validated"."""
         with whole_file(self.checkpoint_file) as temporary:
-            torch.save(state, temporary)
+            torch.save({**state, "format": FORMAT}, temporary)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The state saved last, on the CPU, or None; log entries after it are dropped.
 
         Raises:
-            InputError: the file is damaged.
+            InputError: the file is damaged, or of another version of Upright.
         """
         if not self.checkpoint_file.exists():
             self.write_text("log.jsonl", "")
@@ -78,8 +97,13 @@ class RunDirectory:
             state = torch.load(self.checkpoint_file, map_location="cpu", weights_only=True)
         except Exception:  # a damaged pickle raises whatever it likes
             raise InputError(f"{self.checkpoint_file} is damaged: start again with another --output") from None
+        if state.get("format") != FORMAT:
+            raise InputError(
+                f"{self.checkpoint_file} was written by another version of Upright and cannot be resumed bit for bit: "
+                "resume it with that version, or start again with another --output"
+            )
         lines = self._log_file.read_text().splitlines() if self._log_file.exists() else []
-        kept = [line for line in lines if whole_entry(line) and json.loads(line)["step"] <= state["step"]]
+        kept = [line for line in lines if whole_entry(line) and not after(json.loads(line), state)]
         self.write_text("log.jsonl", "".join(line + "\n" for line in kept))
         return state
 
@@ -104,6 +128,11 @@ def whole_entry(line: str) -> bool:
         return "step" in json.loads(line)
     except ValueError:
         return False
+
+
+def after(entry: dict[str, Any], state: dict[str, Any]) -> bool:
+    """Whether an entry of the log is of work that a checkpoint does not hold, and that is done again."""
+    return entry["step"] > state["validated" if "validation" in entry else "step"]
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,61 +4,66 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from upright.detector.option_fields import option_fields
+from upright.detector.person_priors import PersonPart
 from upright.errors import InputError
 
-# What the fields that hold names can be.
-NAMES = {
-    "backbone": ("mobilenet_v2", "resnet50"),
-    "transformation": ("attention", "affine", "projective", "thin_plate_spline"),
-    "read": ("pyramid", "picture"),
-    "priors": ("whole", "head", "torso", "legs"),
-}
+LIGHT_HEIGHTS = (24.0, 35.0, 52.0, 76.0, 112.0, 165.0, 243.0, 360.0)  # two a level
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a detector is built from; `upright.detector.model.build_detector` reads it and nothing else.
 
-    Lengths are pixels of the resized picture.
+    Lengths are pixels of the resized picture. Each field says what it is, for the flags of the tools too.
     """
 
-    backbone: str = "mobilenet_v2"
-    channels: int = 128  # of every level of the pyramid
-    min_size: int = 480  # shortest side at inference
-    max_size: int = 864  # longest side at inference, the limit that wins
-    crop_height: int = 416  # of landscape training pictures, scaled about min_size; portrait ones turn it
-    crop_width: int = 544
-    anchor_heights: tuple[float, ...] = (24.0, 35.0, 52.0, 76.0, 112.0, 165.0, 243.0, 360.0)  # two a level
-    anchor_aspects: tuple[float, ...] = (2.44, 1.2)  # height over width: upright (1 / 0.41); sitting, cycling
-    train_proposals: int = 600  # kept after non-maximum suppression, a picture
-    test_proposals: int = 300
-    head_width: int = 256  # of both layers of the region head
-    head_samples: int = 128  # regions a picture that the head learns from
-    pool_size: int = 7  # bins of a canonical crop, a side
-    transformers: int = 4  # 0: torchvision's MultiScaleRoIAlign
-    transformation: str = "affine"
-    priors: tuple[str, ...] = ("whole", "head", "torso", "legs")  # where each transformer starts, in turn
-    read: str = "pyramid"  # or "picture": small crops of the picture itself join those of the pyramid
-    bin_samples: int = 1  # of a canonical crop, a side, averaged
-    glance_size: int = 5  # samples of the coarse look, a side
-    glance_channels: int = 32
-    score_threshold: float = 0.01  # low, since a miss rate is read off the whole curve
-    nms_threshold: float = 0.5
-    detections: int = 200  # a picture, at most
+    backbone: Annotated[Literal["mobilenet_v2", "resnet50"], "network that makes the maps"] = "mobilenet_v2"
+    channels: Annotated[int, "channels of every level of the pyramid"] = 128
+    min_size: Annotated[int, "shortest side of a picture at inference"] = 480
+    max_size: Annotated[int, "longest side of a picture at inference, the limit that wins"] = 864
+    crop_height: Annotated[int, "of landscape training pictures, scaled about min_size; portrait ones turn it"] = 416
+    crop_width: Annotated[int, "of landscape training pictures; see crop_height"] = 544
+    anchor_heights: Annotated[tuple[float, ...], "as many for each level, finest first"] = (
+        24.0,
+        35.0,
+        52.0,
+        76.0,
+        112.0,
+        165.0,
+        243.0,
+        360.0,
+    )
+    # Upright (1 / 0.41); sitting, cycling.
+    anchor_aspects: Annotated[tuple[float, ...], "height over width"] = (2.44, 1.2)
+    train_proposals: Annotated[int, "proposals kept of a picture in training"] = 600
+    test_proposals: Annotated[int, "proposals kept of a picture at inference"] = 300
+    head_width: Annotated[int, "width of both layers of the region head"] = 256
+    head_samples: Annotated[int, "regions of a picture that the head learns from"] = 128
+    pool_size: Annotated[int, "bins of a canonical crop, a side"] = 7
+    transformers: Annotated[int, "spatial transformers; 0 is torchvision's RoIAlign"] = 4
+    transformation: Annotated[
+        Literal["attention", "affine", "projective", "thin_plate_spline"], "what each transformer may do"
+    ] = "affine"
+    priors: Annotated[tuple[PersonPart, ...], "where transformers start, in turn"] = ("whole", "head", "torso", "legs")
+    read: Annotated[Literal["pyramid", "picture"], "picture: with small crops of the picture itself"] = "pyramid"
+    bin_samples: Annotated[int, "points averaged in a bin of a canonical crop, a side"] = 1
+    glance_size: Annotated[int, "points of the coarse look at a region, a side"] = 5
+    glance_channels: Annotated[int, "channels that the coarse look reads"] = 32
+    # Low, since a miss rate is read off the whole curve.
+    score_threshold: Annotated[float, "people with lower scores are not detections"] = 0.01
+    nms_threshold: Annotated[float, "overlap at which of two boxes the one with the lower score goes"] = 0.5
+    detections: Annotated[int, "detections of a picture, at most"] = 200
 
     def __post_init__(self) -> None:
-        for field in fields(self):
+        for field in option_fields(Settings):
+            field.refuse_unknown(getattr(self, field.name))
             values = getattr(self, field.name)
             numbers = [v for v in (values if isinstance(values, tuple) else (values,)) if not isinstance(v, str)]
             if field.name != "transformers" and any(not v > 0 for v in numbers):
-                raise InputError(f"{field.name} = {values} builds no detector: use numbers above 0")
-        for name, known in NAMES.items():
-            value = getattr(self, name)
-            unknown = sorted(set(value if isinstance(value, tuple) else (value,)) - set(known))
-            if unknown or not value:
-                raise InputError(f"{name} '{' '.join(unknown)}' is not known: use {', '.join(known)}")
+                raise InputError(f"no detector can be built with {field.name} = {values}: use numbers above 0")
         if self.read == "picture" and self.transformers == 0:
             raise InputError("without transformers there are no canonical crops of the picture: use read 'pyramid'")
         if self.transformers < 0 or (self.transformers and self.channels % self.transformers):

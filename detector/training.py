@@ -1,18 +1,14 @@
-"""The training loop: parameter groups, schedule, checkpoints, resumption, several processes."""
+"""The training loop: parameter groups, schedule, validation; its state is kept by `TrainingState`."""
 
 from __future__ import annotations
 
 import math
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
@@ -20,48 +16,23 @@ from tqdm import tqdm
 
 from upright.datasets.batches import TrainingBatches, TrainingPictures, collate
 from upright.detector.model import Detector
+from upright.detector.processes import Processes, Stop
 from upright.detector.run_directory import RunDirectory
-from upright.detector.weights import save_weights
+from upright.detector.spatial_transformer import ThetaStatistics
+from upright.detector.training_options import TrainingOptions, TrainingPace
+from upright.detector.training_state import TrainingState
 from upright.errors import InputError
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-LEARNING_RATES = {"sgd": 0.01, "adamw": 5e-4}
 
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """What decides the weights that a training ends with, besides model and pictures."""
-
-    steps: int
-    batch_size: int = 8  # of all processes together
-    optimizer: str = "adamw"
-    learning_rate: float = LEARNING_RATES["adamw"]
-    weight_decay: float = 0.01  # not on biases
-    warmup_steps: int = 100
-    final_rate: float = 0.01  # of the learning rate, at the end of the cosine
-    backbone_rate: float = 0.2  # of the learning rate: ImageNet's features are to be kept
-    localisation_rate: float = 0.2  # of the learning rate: theta moves every sample of a region at once
-    clip_norm: float = 10.0
-    precision: str = "float32"
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class TrainingPace:
-    """How a training is run; none of it changes the weights."""
-
-    workers: int = 1
-    device: str = "cpu"
-    log_every: int = 20  # steps
-    checkpoint_minutes: float = 5.0
-    validate_every: int = 0  # steps; 0: never
+# Figures of a detector by name, "score" among them.
+Validate = Callable[[Detector], dict[str, float | None]]
 
 
 def parameter_groups(model: Detector, options: TrainingOptions) -> list[dict[str, Any]]:
     """Backbone, localisation networks and the rest, each with its "rate"; biases without weight decay."""
-    localisation = model.pose_pool.localisation if model.pose_pool else nn.Module()
     rates = {id(p): options.backbone_rate for p in model.backbone.stages.parameters()}
-    rates |= {id(p): options.localisation_rate for p in localisation.parameters()}
+    rates |= {id(p): options.localisation_rate for p in model.pool.localisation.parameters()}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
@@ -85,78 +56,55 @@ def schedule(step: int, options: TrainingOptions) -> float:
     return options.final_rate + (1 - options.final_rate) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def theta_entry(model: Detector) -> dict[str, Any]:
-    """Theta of the last step by transformer, for the log: mean, deviation between regions, share at the bounds.
+def theta_entry(statistics: list[ThetaStatistics]) -> dict[str, Any]:
+    """Theta by transformer, for the log: mean, standard deviation between regions, share at the bounds.
+
+    Args:
+        statistics: what `theta_statistics` of the pool gave, the last one counts; empty in the baseline.
 
     Raises:
         InputError: theta of a transformer is not finite. The sampler would pass it on as finite values.
     """
-    pool = model.pose_pool
-    if pool is None or pool.last_raw is None:
+    if not statistics:
         return {}
-    statistics = pool.theta.statistics(pool.last_raw)
-    for number, finite in enumerate(statistics.finite.tolist()):
+    last = statistics[-1]
+    for number, finite in enumerate(last.finite.tolist()):
         if not finite:
             raise InputError(f"theta of transformer {number} is not finite: lower --learning-rate")
     return {
         "theta": {
             str(i): {
-                "mean": [round(v, 4) for v in statistics.mean[i].tolist()],
-                "deviation": [round(v, 5) for v in statistics.deviation[i].tolist()],
-                "mean_deviation": statistics.deviation[i].mean().item(),
-                "at_bounds": statistics.at_bounds[i].mean().item(),
+                "mean": [round(v, 4) for v in last.mean[i].tolist()],
+                "std": [round(v, 5) for v in last.std[i].tolist()],
+                "mean_std": last.std[i].mean().item(),
+                "at_bounds": last.at_bounds[i].mean().item(),
             }
-            for i in range(len(statistics.mean))
+            for i in range(len(last.mean))
         }
     }
 
 
-class Stop:
-    """Ctrl-C or a polite kill ends a training after the step in hand; a second one at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __call__(self, *_: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-@dataclass(frozen=True)
-class Processes:
-    """The processes of a `torchrun`, or this one alone."""
-
-    rank: int = 0
-    count: int = 1
-
-    @classmethod
-    def joined(cls, device: str) -> Processes:
-        """Join the others where `torchrun` started this process."""
-        if "RANK" not in os.environ:
-            return cls()
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-        return cls(dist.get_rank(), dist.get_world_size())
-
-    def gathered(self, value: Any) -> list[Any]:
-        """The values of all processes, in each of them."""
-        if self.count == 1:
-            return [value]
-        values: list[Any] = [None] * self.count
-        dist.all_gather_object(values, value)
-        return values
-
-    def any(self, flag: bool) -> bool:
-        return any(self.gathered(flag)) if self.count > 1 else flag
+def training_loader(
+    pictures: TrainingPictures, options: TrainingOptions, pace: TrainingPace, processes: Processes, start: int
+) -> DataLoader:
+    """This process's share of the batches from step `start` on, for ever."""
+    batches = TrainingBatches(
+        pictures.portrait(),
+        options.batch_size,
+        options.seed,
+        start=start,
+        rank=processes.rank,
+        processes=processes.count,
+    )
+    return DataLoader(
+        pictures,
+        batch_sampler=batches,
+        num_workers=pace.workers,
+        collate_fn=collate,
+        pin_memory=pace.device.startswith("cuda"),
+        # An own generator: the loader would draw from the global one, and a resumed run would differ.
+        generator=torch.Generator().manual_seed(options.seed),
+    )
 
 
 def train(
@@ -164,145 +112,115 @@ def train(
     pictures: TrainingPictures,
     options: TrainingOptions,
     pace: TrainingPace,
+    *,
     directory: RunDirectory | None,
     processes: Processes,
-    validate: Callable[[Detector], dict[str, Any]] | None = None,
-    provenance: dict[str, Any] | None = None,
+    validate: Validate | None = None,
 ) -> None:
     """Train a detector to the end of its schedule, from its checkpoint where there is one.
 
     Args:
         model: in training mode, on `pace.device`.
-        pictures: to learn from.
-        options, pace: see there.
+        pictures, options, pace: what it learns from, and how.
         directory: where the run is kept; None in all processes but the first.
         processes: of `torchrun`.
-        validate: figures of the model, "score" among them: the larger, the better. Called in the first process.
-        provenance: stored in the weights files.
+        validate: called in the first process; "score" is the larger, the better, or None where there is none.
 
     Raises:
         InputError: a picture cannot be read, or a loss or theta is not finite.
         KeyboardInterrupt: stopped by a signal, with the state saved.
     """
     device = torch.device(pace.device)
-    optimizer = build_optimizer(model, options)
     scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "float16")
     torch.manual_seed(options.seed + 1000 * processes.rank)
-    step, best = 0, -math.inf
-    state = processes_checkpoint(directory, processes)
-    if state is not None:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        scaler.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["random"][processes.rank])
-        if device.type == "cuda":
-            torch.cuda.set_rng_state(state["random_cuda"][processes.rank])
-        step, best = state["step"], state["best"]
-
-    batches = TrainingBatches(
-        pictures.portrait(),
-        options.batch_size,
-        options.seed,
-        start=step,
-        rank=processes.rank,
-        processes=processes.count,
-    )
-    loader = DataLoader(
-        pictures,
-        batch_sampler=batches,
-        num_workers=pace.workers,
-        collate_fn=collate,
-        pin_memory=device.type == "cuda",
-        # An own generator: the loader would draw from the global one, and a resumed run would differ.
-        generator=torch.Generator().manual_seed(options.seed),
-    )
+    state = TrainingState(model, build_optimizer(model, options), scaler)
+    state.load(directory, processes)
     runner: nn.Module = DistributedDataParallel(model) if processes.count > 1 else model
+    loader = training_loader(pictures, options, pace, processes, state.step)
     stop = Stop()
-
-    def save() -> None:
-        random = processes.gathered(torch.get_rng_state())
-        cuda = processes.gathered(torch.cuda.get_rng_state() if device.type == "cuda" else torch.empty(0))
-        if directory is not None:
-            directory.save_checkpoint(
-                {
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "scaler": scaler.state_dict(),
-                    "step": step,
-                    "best": best,
-                    "random": random,
-                    "random_cuda": cuda,
-                }
-            )
-            save_weights(directory.path / "last.safetensors", model, {**(provenance or {}), "steps": step})
-
     saved_at = logged_at = time.monotonic()
-    with (
-        stop.listening(),
-        tqdm(total=options.steps, initial=step, desc="training", disable=directory is None) as bar,
-    ):
-        for batch in loader if step < options.steps else ():
+    with stop.listening(), progress(state.step, options.steps, directory) as bar:
+        if validate and state.validated < state.step and due(state.step, pace.validate_every, options.steps):
+            run_validation(validate, state, directory, processes)  # stopped while it was under way
+        for batch in loader if state.step < options.steps else ():
             if isinstance(batch, InputError):
                 raise batch
-            for group in optimizer.param_groups:
-                group["lr"] = options.learning_rate * group["rate"] * schedule(step, options)
-            losses = training_step(runner, batch, optimizer, scaler, options, device)
-            step += 1
-            logging = step % pace.log_every == 0 or step == options.steps
-            if logging:
-                entry = {"losses": losses, "learning_rate": options.learning_rate * schedule(step - 1, options)}
-                entry |= theta_entry(model)
-                now = time.monotonic()
-                entry["seconds_a_step"] = (now - logged_at) / pace.log_every
-                logged_at = now
-                if directory is not None:
-                    directory.log(step, entry)
+            logging = due(state.step + 1, pace.log_every, options.steps)
+            with model.pool.theta_statistics() if logging else nullcontext([]) as theta:
+                losses = training_step(runner, batch, state, options, device)
             bar.update()
-            bar.set_postfix(
-                {name.removeprefix("loss_"): f"{value:.3f}" for name, value in losses.items()}, refresh=False
-            )
-            ended = step == options.steps
-            if validate and (ended or (pace.validate_every and step % pace.validate_every == 0)):
-                if directory is not None:
-                    figures = validate(model)
-                    directory.log(step, {"validation": figures})
-                    bar.write(f"step {step}: " + ", ".join(f"{k} {v:.4f}" for k, v in figures.items() if v is not None))
-                    if figures["score"] > best:
-                        best = figures["score"]
-                        save_weights(
-                            directory.path / "best.safetensors", model, {**(provenance or {}), "steps": step, **figures}
-                        )
-                model.train()
-            late = time.monotonic() - saved_at > 60 * pace.checkpoint_minutes
-            asked = processes.any(stop.asked)
-            if ended or asked or processes.any(late):
-                save()
+            bar.set_postfix({name.removeprefix("loss_"): f"{v:.3f}" for name, v in losses.items()}, refresh=False)
+            if logging:
+                entry = {"losses": losses, "learning_rate": options.learning_rate * schedule(state.step - 1, options)}
+                seconds, logged_at = (time.monotonic() - logged_at) / pace.log_every, time.monotonic()
+                log(directory, state.step, {**entry, **theta_entry(theta), "seconds_a_step": seconds})
+            ended = state.step == options.steps
+            validating = validate is not None and due(state.step, pace.validate_every, options.steps)
+            stopped = processes.any(stop.asked)
+            late = processes.any(time.monotonic() - saved_at > 60 * pace.checkpoint_minutes)
+            if ended or validating or stopped or late:
+                state.save(directory, processes)
                 saved_at = time.monotonic()
-            if asked:
+            if stopped:
                 raise KeyboardInterrupt
+            if validating:
+                run_validation(validate, state, directory, processes)
             if ended:
                 break
 
 
-def processes_checkpoint(directory: RunDirectory | None, processes: Processes) -> dict[str, Any] | None:
-    """The first process's checkpoint, in every process."""
-    state = directory.load_checkpoint() if directory is not None else None
-    if processes.count == 1:
-        return state
-    states = [state]
-    dist.broadcast_object_list(states, src=0)
-    return states[0]
+def log(directory: RunDirectory | None, step: int, entry: dict[str, Any]) -> None:
+    """An entry of the log, in the process that keeps the run."""
+    if directory is not None:
+        directory.log(step, entry)
+
+
+def due(step: int, every: int, last: int) -> bool:
+    """Whether what happens every so many steps, 0 is never, and after the last one happens after this one."""
+    return step == last or (every > 0 and step % every == 0)
+
+
+def progress(done: int, steps: int, directory: RunDirectory | None) -> tqdm:
+    """The bar of a training, shown by the process that keeps the run."""
+    return tqdm(total=steps, initial=done, desc="training", disable=directory is None)
+
+
+def run_validation(
+    validate: Validate, state: TrainingState, directory: RunDirectory | None, processes: Processes
+) -> None:
+    """Log the figures of the model and keep it if it is the best so far; then save that this was done.
+
+    The first process does it. The others wait for it here, and not in a step's collectives, whose patience is short.
+    """
+    if directory is not None:
+        figures = validate(state.model)
+        score = figures["score"]
+        if score is not None and (state.best is None or score > state.best):
+            state.best = score
+            directory.save_weights("best.safetensors", state.model, {"steps": state.step, **figures})
+        directory.log(state.step, {"validation": figures})
+        tqdm.write(f"step {state.step}: " + ", ".join(f"{k} {v:.4f}" for k, v in figures.items() if v is not None))
+    state.model.train()
+    state.validated = state.step
+    processes.wait()
+    state.save(directory, processes)
 
 
 def training_step(
     model: nn.Module,
     batch: tuple[list[Tensor], list[dict[str, Any]]],
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
+    state: TrainingState,
     options: TrainingOptions,
     device: torch.device,
 ) -> dict[str, float]:
     """One step; the losses by name, their sum as "loss".
+
+    Args:
+        model: that of the state, or what runs it in several processes.
+        batch: images uint8 (3, H, W) and their targets.
+        state: its optimizer and step go on.
+        options: of the training.
+        device: where the model is.
 
     Raises:
         InputError: the loss is not finite; nothing was learnt from it.
@@ -320,10 +238,13 @@ def training_step(
     if not math.isfinite(values["loss"]):
         ids = ", ".join(str(target["image_id"]) for target in batch[1])
         raise InputError(f"the loss is not finite on the pictures {ids}: look at their boxes, or lower --learning-rate")
-    optimizer.zero_grad(set_to_none=True)
-    scaler.scale(total).backward()
-    scaler.unscale_(optimizer)
+    for group in state.optimizer.param_groups:
+        group["lr"] = options.learning_rate * group["rate"] * schedule(state.step, options)
+    state.optimizer.zero_grad(set_to_none=True)
+    state.scaler.scale(total).backward()
+    state.scaler.unscale_(state.optimizer)
     nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm)
-    scaler.step(optimizer)
-    scaler.update()
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.step += 1
     return values

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv"}
 COUNTING_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi"}  # their headers count frames; others only tell a duration
-FALLBACK_RATE = 25.0  # frames a second, where the container names none that can be
+FALLBACK_FPS = 25.0  # where the container names none that can be
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Frame:
-    """One decoded picture: uint8 (H, W, 3), RGB; of a video also its number from 0 and the frames a second."""
+    """One decoded picture: uint8 (H, W, 3), RGB; of a video also its number from 0 and its fps."""
 
     source: Source
     image: np.ndarray
     number: int | None = None
-    rate: float | None = None
+    fps: float | None = None
 
     @property
     def seconds(self) -> float | None:
         """Time in the annotated video. Containers' own time stamps are missing or shifted too often."""
-        return None if self.number is None else self.number / self.rate
+        return None if self.number is None or self.fps is None else self.number / self.fps
 
 
 class VideoReader:
@@ -66,12 +67,12 @@ class VideoReader:
         path: any video that FFmpeg reads.
 
     Attributes:
-        rate: frames a second, not rounded (29.97 stays 29.97).
+        fps: not rounded (29.97 stays 29.97).
         announced: frames that the container announces, 0 where it does not.
         read: frames read so far.
 
     Raises:
-        InputError: no video, or cut off before its first frame.
+        InputError: it is not a video, or is cut off before its first frame.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -79,9 +80,9 @@ class VideoReader:
         # Absolute: FFmpeg takes "a:b.mp4" for a protocol "a".
         self._capture = cv2.VideoCapture(str(self.path.absolute()), cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
-            raise InputError(f"cannot read the video {path}: it is no video, or cut off before its index was written")
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else FALLBACK_RATE
+            raise InputError(f"cannot read the video {path}: it is not a video, or its index was cut off")
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if math.isfinite(fps) and 0 < fps <= 1000 else FALLBACK_FPS
         self.announced = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.read = 0
 
@@ -108,13 +109,17 @@ class VideoReader:
         self._capture.release()
 
 
+class _Discarded(Exception):
+    """Leaves `whole_file` without a file."""
+
+
 class VideoWriter:
     """Writes a video that appears under its name only when `close` is called.
 
     Args:
         path: its suffix becomes `.mp4` (MPEG-4), or `.avi` (Motion JPEG) where a side is odd: OpenCV cuts MPEG-4
             down to even sides.
-        rate: frames a second.
+        fps: frames a second.
         size: (width, height) in pixels.
 
     Attributes:
@@ -124,26 +129,26 @@ class VideoWriter:
         InputError: the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, rate: float, size: tuple[int, int]) -> None:
+    def __init__(self, path: str | Path, fps: float, size: tuple[int, int]) -> None:
         even = size[0] % 2 == 0 and size[1] % 2 == 0
         self.path = Path(path).with_suffix(".mp4" if even else ".avi")
-        _make_folder(self.path.parent)
         self._size = size
-        self._temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}{self.path.suffix}")
-        # OpenCV's own Motion JPEG writer rounds the rate and overruns memory at odd sizes; FFmpeg's packs our JPEGs.
+        self._file = ExitStack()
+        self._temporary = self._file.enter_context(whole_file(self.path))
+        # OpenCV's own Motion JPEG writer rounds the fps and overruns memory at odd sizes; FFmpeg's packs our JPEGs.
         self._packs_jpegs = not even
         self._writer = cv2.VideoWriter(
             str(self._temporary.absolute()),
             cv2.CAP_FFMPEG,
             cv2.VideoWriter.fourcc(*("mp4v" if even else "MJPG")),
-            rate,
+            fps,
             size,
             [] if even else [cv2.VIDEOWRITER_PROP_RAW_VIDEO, 1, cv2.VIDEOWRITER_PROP_KEY_INTERVAL, 1],
         )
         if not self._writer.isOpened():
             self.discard()
             raise InputError(
-                f"cannot write the video {self.path} ({size[0]} x {size[1]}, {rate:g} frames a second): "
+                f"cannot write the video {self.path} ({size[0]} x {size[1]}, {fps:g} fps): "
                 "check the folder and the free space"
             )
 
@@ -163,16 +168,13 @@ class VideoWriter:
         if not whole:
             self.discard()
             raise InputError(f"cannot finish the video {self.path}: check the free space")
-        try:
-            os.replace(self._temporary, self.path)
-        except OSError as error:
-            self.discard()
-            raise InputError(f"cannot write {self.path} ({error.strerror}): choose another --output") from None
+        self._file.close()
 
     def discard(self) -> None:
         """Leave nothing behind; after `close` without effect."""
         self._writer.release()
-        self._temporary.unlink(missing_ok=True)
+        with suppress(_Discarded), self._file:
+            raise _Discarded
 
 
 def write_picture(path: str | Path, image: np.ndarray) -> None:
@@ -191,13 +193,6 @@ def write_picture(path: str | Path, image: np.ndarray) -> None:
         raise InputError(f"cannot write the picture {path}: OpenCV does not write this format at this size")
     with whole_file(path) as temporary:
         temporary.write_bytes(data.tobytes())
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder} ({error.strerror}): give another for the output") from None
 
 
 def find_sources(inputs: Sequence[str | Path], output: str | Path) -> list[Source]:
@@ -290,7 +285,7 @@ def read_frames(source: Source, notes: list[str]) -> Iterator[Frame]:
         return
     reader = VideoReader(source.path)
     for number, image in enumerate(reader):
-        yield Frame(source, image, number, reader.rate)
+        yield Frame(source, image, number, reader.fps)
     if reader.cut_off:
         notes.append(
             f"{source.path}: {reader.read} frames could be read of the {reader.announced} that its header announces; "

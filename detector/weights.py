@@ -18,6 +18,12 @@ from upright.detector.settings import Settings
 from upright.errors import InputError
 from upright.output import whole_file
 
+# Names of tensors in files that were written before they had the names of today.
+RENAMED = {
+    f"roi_heads.box_roi_pool.localisation.2.{name}": f"roi_heads.box_roi_pool.localisation.2.linear.{name}"
+    for name in ("weight", "bias")
+}
+
 RELEASED = Path(__file__).parents[1] / "weights" / "upright-light.safetensors"
 
 
@@ -55,7 +61,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Settings, dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-        tensors = load_file(path)
+        tensors = {RENAMED.get(name, name): value for name, value in load_file(path).items()}
     except FileNotFoundError:
         raise InputError(
             f"the weights {path} do not exist: check the path, or train some with tools/train.py"

@@ -8,10 +8,10 @@ import shlex
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ from upright.detector.inference import choose_device
 from upright.errors import InputError
 from upright.output import whole_file
 from upright.tools.report import around_block
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, steps: int | dict[str, int], output: str) -> None:
@@ -58,7 +60,7 @@ def positive(text: str) -> int:
     return value
 
 
-def parsed(parser: argparse.ArgumentParser, block: str, quick: dict[str, float]) -> argparse.Namespace:
+def parsed(parser: argparse.ArgumentParser, block: str, quick: Mapping[str, float]) -> argparse.Namespace:
     """The command line. What would fail after hours of training fails here.
 
     Args:
@@ -77,7 +79,7 @@ def parsed(parser: argparse.ArgumentParser, block: str, quick: dict[str, float])
         read_figures(arguments.figures)
     if arguments.quick:
         arguments.output /= "quick"
-        for name, most in ({"seeds": 1} | quick).items():
+        for name, most in {"seeds": 1, **quick}.items():
             given = getattr(arguments, name)
             setattr(arguments, name, most if given is None else min(most, given))
     return arguments
@@ -151,10 +153,10 @@ def in_turn(work: dict[str, Callable[[], object]], rounds: int, device: str | to
 
 
 def step_and_inference(
-    networks: dict[str, nn.Module],
-    optimizers: dict[str, torch.optim.Optimizer],
-    loss: Callable[[nn.Module], Tensor],
-    infer: Callable[[nn.Module], object],
+    networks: Mapping[str, Network],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    loss: Callable[[Network], Tensor],
+    infer: Callable[[Network], object],
     rounds: int,
     device: str | torch.device,
 ) -> dict[str, dict[str, float]]:

@@ -7,7 +7,7 @@ import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from tqdm import tqdm
 from upright.errors import InputError
 from upright.experiments.harness import clock
 from upright.output import whole_file
+
+Network = TypeVar("Network", bound=nn.Module)
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -138,7 +140,7 @@ def read_tensors(file: Path, device: str | torch.device) -> dict[str, Any]:
         raise InputError(f"{file} is damaged ({type(error).__name__}): delete it") from None
 
 
-def load_weights(network: nn.Module, file: Path, device: str | torch.device) -> nn.Module:
+def load_weights(network: Network, file: Path, device: str | torch.device) -> Network:
     """A network with the weights that were kept beside its result, for inference.
 
     Raises:

@@ -1,9 +1,12 @@
-"""What several rooms' tests need: the shared data, a detector small enough for a test, a data set in memory."""
+"""What several rooms' tests need: shared data, a small detector, a data set in memory, a call of a command."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ import torch
 
 from upright.datasets.sample import Annotations, Sample
 from upright.detector.settings import PRESETS, Settings
+from upright.tools.command import run
 
 torch.set_num_threads(2)
 
@@ -95,3 +99,39 @@ class Boards:
 @pytest.fixture
 def boards() -> Boards:
     return Boards()
+
+
+class Ended(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def fault(self) -> str:
+        """The one line on stderr that bad input is answered with; anything else fails the test."""
+        assert self.status == 2, self.err
+        assert self.err.count("\n") == 1, f"one line was promised:\n{self.err}"
+        assert self.err.startswith("error: ")
+        return self.err
+
+
+@pytest.fixture
+def call_main(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Run a command's `main` with arguments in this process, and end as `command.run` lets it end.
+
+    Output is taken from the file descriptors: what FFmpeg and libpng print counts too.
+    """
+
+    def call_main(main: Callable[[], None], *arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", [f"{main.__module__.split('.')[-1]}.py", *map(str, arguments)])
+        capfd.readouterr()  # what the test itself printed before
+        status = 0
+        try:
+            run(main)
+        except SystemExit as end:
+            status = end.code
+        return Ended(status, *capfd.readouterr())
+
+    return call_main

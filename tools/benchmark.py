@@ -151,8 +151,7 @@ def timed(work: Work, device) -> float:
 def crop_pairs(device, transformers: int, proposals: int = 1000, side: int = 800) -> dict[str, tuple[Work, Work]]:
     import torch
 
-    from upright.detector.pose_pool import build_pool
-    from upright.detector.spatial_transformer import Affine
+    from upright.detector.model import build_pool
 
     names = [*(str(i) for i in range(len(STRIDES) - 1)), "pool"]
     maps = {
@@ -162,7 +161,8 @@ def crop_pairs(device, transformers: int, proposals: int = 1000, side: int = 800
     boxes = [random_boxes(proposals, side).to(device)]
 
     def pool(count: int) -> torch.nn.Module:
-        return build_pool(STRIDES, CHANNELS, 7, Affine(), count, 5, 32).to(device)
+        settings = replace(PRESETS["light"], channels=CHANNELS, transformers=count)
+        return build_pool(settings, STRIDES).to(device)
 
     def inference(crops: torch.nn.Module) -> Work:
         def work() -> None:
@@ -218,7 +218,7 @@ def peak_memory(what: str, device: str, transformers: int, proposals: int, side:
         before = torch.cuda.memory_allocated()
         work()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    # What torch sets up at its first call, its threads above all, is no part of the work on large maps.
+    # What torch sets up at its first call, its threads above all, is not part of the work on large maps.
     crop_pairs(torch.device(device), transformers, 10, 128)[what][0 if ours else 1]()
     Path("/proc/self/clear_refs").write_text("5")  # the peak is from here on (Linux)
     before = resident("VmRSS")

@@ -1,4 +1,4 @@
-"""What the tools share: how each one ends, and the flags of a detector's settings."""
+"""What the tools share: how each one ends, and flags for the fields of a dataclass of options."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
+from typing import Any
 
-from upright.detector.settings import NAMES, PRESETS, Settings
+from upright.detector.option_fields import option_fields
+from upright.detector.settings import PRESETS, Settings
 from upright.errors import InputError
 
 # Packages that a plain install leaves out, and the extra that brings them.
@@ -39,23 +41,36 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(141)
 
 
-def add_setting_flags(parser: argparse._ArgumentGroup) -> None:
-    """One flag for each field of `Settings`; the preset's value holds where it is not given."""
-    for field in fields(Settings):
-        default = field.default
-        many = isinstance(default, tuple)
-        known = f"; of {', '.join(NAMES[field.name])}" if field.name in NAMES else ""
+def add_flags(parser: argparse._ArgumentGroup, options: type, whose: str = "default") -> None:
+    """One flag for each field of a dataclass of options that says what it is; None where it is not given.
+
+    Args:
+        parser: where the flags go.
+        options: the dataclass, see `upright.detector.option_fields`.
+        whose: what the help calls the fields' own values.
+    """
+    for field in option_fields(options):
+        default = " ".join(map(str, field.default)) if field.many else field.default
+        text = f"{field.help} ({whose}: {default})"
+        if field.names:
+            text += f"; one of {', '.join(field.names)}"
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
-            type=type(default[0]) if many else type(default),
-            nargs="+" if many else None,
-            metavar=None if many else field.name.upper(),
-            help=f"light: {' '.join(map(str, default)) if many else default}" + known,
+            type=field.type,
+            nargs="+" if field.many else None,
+            metavar=field.name.upper(),
+            help=text.replace("%", "%%"),
         )
+
+
+def given_options(arguments: argparse.Namespace, options: type) -> dict[str, Any]:
+    """The fields of a dataclass of options whose flags were given."""
+    given = {field.name: getattr(arguments, field.name) for field in option_fields(options)}
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in given.items() if value is not None
+    }
 
 
 def chosen_settings(arguments: argparse.Namespace) -> Settings:
     """The settings of `--preset` with the flags that were given."""
-    given = {field.name: getattr(arguments, field.name) for field in fields(Settings)}
-    changes = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items() if v is not None}
-    return replace(PRESETS[arguments.preset], **changes)
+    return replace(PRESETS[arguments.preset], **given_options(arguments, Settings))

@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from upright.tools.command import run
 
 TOOLS = Path(__file__).parent
@@ -66,13 +68,13 @@ def write_crop_sheet(path: Path, weights: str | None) -> None:
         return
     model.return_theta = True
     pictures = SyntheticPedestrians("val")
-    strips: list = []
+    strips: list[np.ndarray] = []
     for index in range(len(pictures)):
         image = pictures[index].image
         (output,) = detect_pictures(model, [image])
         found = Detected.of(output).above(0.5)
         labels = [f"{score:.2f}" for score in found.scores]
-        strips += person_strips(image, found.proposals, found.theta, model.pose_pool_transformation, labels)
+        strips += person_strips(image, *found.regions(), model.pose_pool_transformation, labels)
         if len(strips) >= STRIPS:
             break
     transformers = model.settings.transformers

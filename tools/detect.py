@@ -36,9 +36,9 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if not 0 <= arguments.threshold <= 1:
-        raise InputError(f"--threshold {arguments.threshold:g} is no score: use 0 to 1")
+        raise InputError(f"--threshold {arguments.threshold:g} is not a score: use 0 to 1")
     if arguments.batch_size < 1:
-        raise InputError(f"--batch-size {arguments.batch_size} is no number of frames: use 1 or more")
+        raise InputError(f"--batch-size {arguments.batch_size} is not a number of frames: use 1 or more")
     detect(arguments)
 
 
@@ -46,8 +46,9 @@ def detect(arguments: argparse.Namespace) -> None:
     # Imported late, so that --help and bad arguments are answered at once.
     import cv2
 
-    from upright.detector.inference import choose_device, detect_sources
+    from upright.detector.inference import choose_device
     from upright.detector.recording import Recorder
+    from upright.detector.source_run import detect_sources
     from upright.detector.video import find_sources
     from upright.detector.weights import load_detector
 

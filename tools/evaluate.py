@@ -136,7 +136,7 @@ def main() -> None:
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:
     if options.workers < 1:
-        raise InputError(f"--workers {options.workers} is no number of threads: use 1 or more")
+        raise InputError(f"--workers {options.workers} is not a number of threads: use 1 or more")
     if options.ground_truth and not options.detections:
         raise InputError("--ground-truth holds no pictures to run a model on: add --detections FILE")
     if options.detections:
@@ -168,6 +168,7 @@ def _detectors(
     from upright.detector.inference import choose_device, detect_dataset
     from upright.detector.weights import RELEASED, load_detector
 
+    assert dataset is not None, "--ground-truth comes with --detections"
     weights = options.weights or str(RELEASED)
     device = choose_device(options.device)
     model = load_detector(weights, device)

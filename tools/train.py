@@ -15,15 +15,17 @@ import argparse
 import os
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from upright.datasets.registry import DATASETS, open_dataset
 from upright.datasets.sample import PedestrianDataset
-from upright.detector.settings import PRESETS
+from upright.detector.settings import PRESETS, Settings
+from upright.detector.training_options import TrainingOptions, TrainingPace
 from upright.errors import InputError
-from upright.tools.command import add_setting_flags, chosen_settings, run
+from upright.tools.command import add_flags, chosen_settings, given_options, run
 from upright.tools.dataset_flags import add_dataset_flags, dataset_options, recorded_options, validation_options
 
 
@@ -34,27 +36,20 @@ def parser() -> argparse.ArgumentParser:
     add_dataset_flags(data, training=True)
     data.add_argument("--extra-synthetic", type=int, default=0, metavar="N", help="N synthetic pictures more an epoch")
     data.add_argument("--min-height", type=float, default=12, help="people lower than this (pixels) are ignored")
-    data.add_argument("--workers", type=int, default=1, help="processes that load pictures")
     model = p.add_argument_group("model")
     model.add_argument("--preset", choices=PRESETS, default="light")
     model.add_argument("--backbone-weights", default="default", metavar="{default,none,FILE}")
     model.add_argument("--weights", help="start from this weights file")
-    add_setting_flags(model)
+    add_flags(model, Settings, whose="light")
     training = p.add_argument_group("training")
     length = training.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=float, default=12)
     length.add_argument("--max-steps", type=int)
-    training.add_argument("--batch-size", type=int, default=8, help="of all processes together")
-    training.add_argument("--optimizer", choices=("sgd", "adamw"), default="adamw")
-    training.add_argument("--learning-rate", type=float, help="default 0.0005 for adamw, 0.01 for sgd")
-    training.add_argument("--localisation-rate", type=float, default=0.2, help="of the learning rate")
-    training.add_argument("--backbone-rate", type=float, default=0.2, help="of the learning rate")
-    training.add_argument("--seed", type=int, default=0)
-    training.add_argument("--precision", choices=("float32", "bfloat16", "float16"), default="float32")
+    add_flags(training, TrainingOptions)
+    add_flags(training, TrainingPace)
+    p.set_defaults(seed=TrainingOptions.seed)  # the data sets read it too
     training.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     training.add_argument("--validate-every", type=int, metavar="STEPS", help="default: an epoch; 0: at the end alone")
-    training.add_argument("--checkpoint-minutes", type=float, default=5)
-    training.add_argument("--log-every", type=int, default=20, metavar="STEPS")
     training.add_argument("--output", required=True, metavar="RUN", help="folder of the run")
     training.add_argument("--resume", action="store_true", help="go on with the run in --output, if there is one")
     return p
@@ -64,6 +59,8 @@ def main() -> None:
     arguments = parser().parse_args()
     refuse_impossible(arguments)
     settings = chosen_settings(arguments)
+    options = TrainingOptions.chosen(arguments.max_steps or 1, given_options(arguments, TrainingOptions))
+    pace = TrainingPace(**given_options(arguments, TrainingPace))
     parts = training_parts(arguments)
     validation = validation_set(arguments)
 
@@ -74,37 +71,27 @@ def main() -> None:
     from upright.datasets.batches import TrainingBatches, TrainingPictures
     from upright.detector.inference import choose_device
     from upright.detector.model import build_detector
+    from upright.detector.processes import Processes
     from upright.detector.run_directory import RunDirectory
-    from upright.detector.training import LEARNING_RATES, Processes, TrainingOptions, TrainingPace, train
+    from upright.detector.training import train
     from upright.detector.weights import load_backbone, read_metadata, start_from
 
     crop = (settings.crop_height, settings.crop_width)
-    pictures = TrainingPictures(parts, Augmentation(settings.min_size, crop, arguments.min_height), arguments.seed)
+    pictures = TrainingPictures(parts, Augmentation(settings.min_size, crop, arguments.min_height), options.seed)
     if not len(pictures):
         raise InputError("there is not one picture to train on: check --annotations")
-    batches = TrainingBatches(pictures.portrait(), arguments.batch_size, arguments.seed)
-    options = TrainingOptions(
-        steps=arguments.max_steps or max(1, round(arguments.epochs * batches.steps_an_epoch)),
-        batch_size=arguments.batch_size,
-        optimizer=arguments.optimizer,
-        learning_rate=arguments.learning_rate or LEARNING_RATES[arguments.optimizer],
-        localisation_rate=arguments.localisation_rate,
-        backbone_rate=arguments.backbone_rate,
-        precision=arguments.precision,
-        seed=arguments.seed,
-    )
+    batches = TrainingBatches(pictures.portrait(), options.batch_size, options.seed)
+    options = replace(options, steps=arguments.max_steps or max(1, round(arguments.epochs * batches.steps_an_epoch)))
     device = str(choose_device(arguments.device))
     if device == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun: a GPU for each process
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
-    pace = TrainingPace(
-        workers=arguments.workers,
+    pace = replace(
+        pace,
         device=device,
-        log_every=arguments.log_every,
-        checkpoint_minutes=arguments.checkpoint_minutes,
         validate_every=batches.steps_an_epoch if arguments.validate_every is None else arguments.validate_every,
     )
-    torch.manual_seed(arguments.seed)
+    torch.manual_seed(options.seed)
     source = "none" if arguments.weights else arguments.backbone_weights
     model = build_detector(settings, load_backbone(settings.backbone, source))
     if arguments.weights:
@@ -117,23 +104,26 @@ def main() -> None:
         data |= recorded_options(arguments)
         start = {"weights": arguments.weights, "backbone_weights": arguments.backbone_weights}
         everything = {"detector": asdict(settings), "training": asdict(options), "data": data, "start": start}
-        directory = RunDirectory(arguments.output, everything, resume=arguments.resume)
+        provenance = {"command": shlex.join(command_line(sys.argv)), "pictures": len(pictures)}
+        if arguments.weights:
+            provenance["started_from"] = read_metadata(arguments.weights)[1]
+        directory = RunDirectory(arguments.output, everything, resume=arguments.resume, provenance=provenance)
 
     validate = partial(figures, dataset=validation, device=device) if validation is not None else None
-    provenance = {"command": shlex.join(["python", *sys.argv]), "pictures": len(pictures)}
-    if arguments.weights:
-        provenance["started_from"] = read_metadata(arguments.weights)[1]
-    train(model, pictures, options, pace, directory, processes, validate, provenance)
+    train(model, pictures, options, pace, directory=directory, processes=processes, validate=validate)
+
+
+def command_line(argv: list[str]) -> list[str]:
+    """What the user typed: the installed command by its name alone, wherever it lies on this machine."""
+    program = Path(argv[0])
+    return ["python", *argv] if program.suffix == ".py" else [program.name, *argv[1:]]
 
 
 def refuse_impossible(arguments: argparse.Namespace) -> None:
-    positive = ("epochs", "max_steps", "batch_size", "learning_rate", "log_every", "length")
-    for name in positive:
+    for name in ("epochs", "max_steps", "length"):
         value = getattr(arguments, name)
         if value is not None and value <= 0:
-            raise InputError(f"--{name.replace('_', '-')} {value:g} makes no training: use a number above 0")
-    if arguments.workers < 0:
-        raise InputError(f"--workers {arguments.workers} is no number of processes: use 0 or more")
+            raise InputError(f"--{name.replace('_', '-')} {value:g} leaves nothing to train on: use a number above 0")
 
 
 def training_parts(arguments: argparse.Namespace) -> list[PedestrianDataset]:

@@ -60,7 +60,8 @@ def find_new(root: Path, *, test: bool, every: int) -> tuple[Path | None, dict[F
 
 def original_columns(files: Mapping[Video, Path], every: int) -> Columns:
     """The boxes of the frames every, 2 every ... (counted from 1) of some .vbb files."""
-    frames, image_index, parts = [], [], []
+    frames: list[Frame] = []
+    image_index, parts = [], []
     for (part, number), path in files.items():
         video = read_vbb(path, every)
         image_index.append(len(frames) + video.frame // every - 1)
@@ -69,11 +70,11 @@ def original_columns(files: Mapping[Video, Path], every: int) -> Columns:
     label, pos, posv, occluded = (
         np.concatenate([getattr(video, name) for video in parts]) for name in ("label", "pos", "posv", "occluded")
     )
-    unhidden = ~posv.any(axis=1)
+    unhidden = np.logical_not(posv.any(axis=1))
     with np.errstate(divide="ignore", invalid="ignore"):
         # In this order: some persons lie exactly on a limit of a subset, and the last bit decides.
         ratio = (posv[:, 2] * posv[:, 3]) / (pos[:, 2] * pos[:, 3])
-    columns = {
+    columns: Columns = {
         "picture": np.concatenate(image_index),
         "boxes": pos,
         "visible": posv,
@@ -89,7 +90,7 @@ def new_columns(files: Mapping[Frame, Path]) -> Columns:
     """The boxes of some text files; a row whose ignore flag is set has the label `ignore`."""
     parts = [bbgt.read_bbgt(path) for path in files.values()]
     ratio = np.concatenate([bbgt.visible_fraction(part) for part in parts])
-    columns = {
+    columns: Columns = {
         "picture": np.repeat(np.arange(len(parts)), [len(part.label) for part in parts]),
         "boxes": np.concatenate([part.pos for part in parts]),
         "visible": np.concatenate([part.posv for part in parts]),

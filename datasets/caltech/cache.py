@@ -53,4 +53,4 @@ def load(path: Path, key: str) -> dict[str, np.ndarray] | None:
 def save(path: Path, key: str, arrays: dict[str, np.ndarray]) -> None:
     """Keep `arrays` in `path` under `key`; another process that reads or writes it sees all or nothing."""
     with suppress(InputError), whole_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, key=np.array(key), **arrays)
+        np.savez(file, key=np.array(key), **arrays)  # type: ignore[arg-type]  # mypy takes them for allow_pickle

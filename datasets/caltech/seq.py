@@ -190,7 +190,8 @@ def index_frames(data: mmap.mmap | bytes, announced: int = 0) -> tuple[np.ndarra
         starts: int64 (n,), where each JPEG begins.
         sizes: int64 (n,), its bytes.
     """
-    starts, sizes = [], []
+    starts: list[int] = []
+    sizes: list[int] = []
     place, trailer = HEADER_SIZE, None
     while not announced or len(starts) < announced:
         start, end = _frame_at(data, place)

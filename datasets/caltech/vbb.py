@@ -92,7 +92,7 @@ def _load(path: Path, every: int) -> tuple[dict[str, np.ndarray], int | None]:
 
 
 def _labels(annotation: np.void) -> list[str]:
-    if "objLbl" not in annotation.dtype.names:
+    if "objLbl" not in (annotation.dtype.names or ()):
         return []
     return [str(label.item()) if label.size else "" for label in annotation["objLbl"].ravel()]
 

@@ -37,6 +37,7 @@ class Placed:
     @cached_property
     def skeleton(self) -> Skeleton:
         """The joints of a figure."""
+        assert isinstance(self.what, Figure), "things have no joints"
         return build_skeleton(self.what)
 
 
@@ -75,7 +76,7 @@ def _people(rng: np.random.Generator, view: View) -> list[Placed]:
             z = friend.depth + float(rng.normal(0, 0.45))
             x = (friend.foot[0] - view.cx) / friend.scale + float(rng.choice((-1, 1)) * rng.uniform(0.2, 0.9))
             if rng.uniform() < 0.6:
-                figure = replace(figure, yaw=(friend.what.yaw + float(rng.normal(0, 12))) % 360)
+                figure = replace(figure, yaw=(friend.skeleton.figure.yaw + float(rng.normal(0, 12))) % 360)
         else:
             # Sizes in the picture are spread evenly in ratio; the width seen grows with the distance.
             z = float(np.exp(rng.uniform(np.log(nearest), np.log(farthest))))

@@ -74,7 +74,7 @@ def compose(view: View, placed: list[Placed], image: np.ndarray | None = None) -
         if p.label and _measure(owner, k, sprite, boxes):
             boxes.source.append(source[k - 1])
             boxes.label.append(p.label)
-            boxes.pose.append(p.what.pose)
+            boxes.pose.append(p.skeleton.figure.pose)
             boxes.lean.append(p.skeleton.lean)
             kept[k] = len(boxes.label)
     return kept[owner], boxes
@@ -111,13 +111,14 @@ def _paste(image: np.ndarray | None, owner: np.ndarray, sprite: Sprite, view: Vi
     region[alpha >= SOLID] = 0
     if sprite.seen is not None:
         region[sprite.seen[own_rows, own_columns]] = mark
-    if image is None:
+    if image is None or sprite.colour is None:
         return
     colour = sprite.colour[own_rows, own_columns]
     cover = cv2.merge((alpha, alpha, alpha))
     fade = view.fade(depth)
     if fade > 0.02:
-        veil = cv2.multiply(cover, (*view.haze_colour, 0), scale=1 / 255)
+        haze = (*view.haze_colour, 0)
+        veil = cv2.multiply(cover, haze, scale=1 / 255)  # type: ignore[call-overload]  # OpenCV's types know no scalars
         colour = cv2.addWeighted(colour, 1 - fade, veil, fade, 0)
     behind = image[rows, columns]
     image[rows, columns] = cv2.add(cv2.multiply(behind, cv2.bitwise_not(cover), scale=1 / 255), colour)
@@ -188,7 +189,7 @@ def _measure(owner: np.ndarray, mark: int, sprite: Sprite, boxes: Boxes) -> bool
     rows, columns, _, _ = window
     seen = (owner[rows, columns] == mark).view(np.uint8)
     seen_area = cv2.countNonZero(seen)
-    if seen_area < LEAST_PIXELS:
+    if sprite.full is None or seen_area < LEAST_PIXELS:
         return False
     full = sprite.full.view(np.uint8)
     x, y, w, h = cv2.boundingRect(full)

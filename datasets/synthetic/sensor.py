@@ -75,5 +75,7 @@ def expose(image: np.ndarray, sensor: Sensor, rng: np.random.Generator) -> np.nd
     image = cv2.addWeighted(image, 1.0, noise, strength, -128 * strength)
     if sensor.quality:
         _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, sensor.quality])
-        image = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        unpacked = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        assert unpacked is not None, "OpenCV reads what it has written"
+        return unpacked
     return image

@@ -106,7 +106,7 @@ def render_video(
 
     tables = []
     with whole_file(path) as temporary:
-        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
+        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
         try:
             if not writer.isOpened():
                 raise InputError(f"{path}: cannot be written as mp4; check the folder and OpenCV's video support")

@@ -6,16 +6,13 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from upright.datasets.sample import Annotations
+from upright.detector.evaluation.detections import Detections
 from upright.errors import InputError
 from upright.output import whole_file
-
-if TYPE_CHECKING:
-    from upright.detector.evaluation.detections import Detections
 
 _NAME = re.compile(r"^.*set(\d\d)_V(\d\d\d)_I(\d{5,})", re.MULTILINE)
 _ROW = "frame, x, y, width, height, score"
@@ -48,17 +45,14 @@ def _videos(annotations: Annotations, folder: Path) -> dict[str, dict[int, int]]
     return videos
 
 
-def read_caltech_results(folder: Path, annotations: Annotations) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def read_caltech_results(folder: Path, annotations: Annotations) -> Detections:
     """Read `folder/setNN/VNNN.txt`: rows `frame, x, y, width, height, score`, frames counted from 1.
 
     Numbers stand apart by commas or spaces. Rows of frames that are not evaluated are passed over; a missing
     or empty file means that nothing was found in the video.
 
-    Returns:
-        picture int64 (k,), boxes float64 (k, 4) x y w h, scores float64 (k,), as in `Detections`.
-
     Raises:
-        InputError: a row is no six numbers, or its frame is no whole number from 1.
+        InputError: a row is not six numbers, or its frame is not a whole number from 1 on.
     """
     tables, rows = [np.zeros((0, 6))], [np.zeros(0, np.int64)]
     read, seen = 0, 0
@@ -97,7 +91,7 @@ def read_caltech_results(folder: Path, annotations: Annotations) -> tuple[np.nda
             "frames are counted from 1 (30, 60, ...)",
             file=sys.stderr,
         )
-    return row, table[:, 1:5], table[:, 5]
+    return Detections(row, table[:, 1:5], table[:, 5])
 
 
 def _read_table(path: Path) -> np.ndarray:
@@ -137,7 +131,7 @@ def _first_fault(lines: list[str]) -> str:
     return f"cannot be read as rows of {_ROW}"
 
 
-def write_caltech_detections(folder: str | os.PathLike, annotations: Annotations, detections: Detections) -> None:
+def write_caltech_detections(folder: str | os.PathLike[str], annotations: Annotations, detections: Detections) -> None:
     """Write detections as `folder/setNN/VNNN.txt`, a file for each video, empty where nothing was found.
 
     Args:

@@ -67,12 +67,12 @@ class SubsetResult:
 
     def to_json(self) -> dict[str, Any]:
         """The entry of `evaluate --json`; null where there is no figure."""
-        known = self.recall is not None and self.fppi is not None
+        known = self.recall is not None
         return {
             "lamr": self.lamr if known else None,
             "lamr_corrected": self.lamr_corrected if known else None,
-            "recall": list(self.recall) if known else None,
-            "fppi": list(self.fppi) if known else None,
+            "recall": None if self.recall is None else list(self.recall),
+            "fppi": None if self.fppi is None else list(self.fppi),
             "ground_truths": self.ground_truths,
             "detections": self.detections,
         }
@@ -140,7 +140,7 @@ def picture_order(annotations: Annotations, protocol: Protocol) -> np.ndarray:
 
     CityPersons: by rising id. Caltech: by set, video and frame, or by id where the names do not tell them.
     """
-    keys: list = list(annotations.image_ids)
+    keys: list[Any] = list(annotations.image_ids)
     if protocol is CALTECH:
         keys = caltech_frames(annotations) or keys
     try:

@@ -63,7 +63,7 @@ def _difference(result: Result, figures: dict[str, tuple[float, list[float]] | N
         expected = figures[name]
         if (expected is None) != (subset.recall is None):
             return float("inf")
-        if expected is not None:
+        if expected is not None and subset.recall is not None:
             ours = np.array([subset.lamr, *subset.recall])
             largest = max(largest, float(np.abs(ours - [expected[0], *expected[1]]).max()))
     return largest

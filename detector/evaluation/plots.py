@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from upright.detector.evaluation.protocols import PROTOCOLS
 from upright.errors import InputError
 from upright.output import whole_file
 
+if TYPE_CHECKING:  # matplotlib is imported where a plot is drawn
+    from matplotlib.axes import Axes
+
 # As in the benchmarks' own plots.
 _FPPI_LIMITS = (1e-3, 1e1)
 _MISS_RATE_LIMITS = (0.02, 1.0)
@@ -21,7 +25,7 @@ _MISS_RATE_TICKS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.64, 0.8, 1.0)
 _COLUMNS = 3
 
 
-def plot_curves(path: str | os.PathLike, results: Mapping[str, Result], *, title: str = "") -> None:
+def plot_curves(path: str | os.PathLike[str], results: Mapping[str, Result], *, title: str = "") -> None:
     """Draw the curves of one or several detectors, one panel a subset, into a picture file.
 
     Args:
@@ -45,7 +49,7 @@ def plot_curves(path: str | os.PathLike, results: Mapping[str, Result], *, title
     canvas = FigureCanvasAgg(figure)
     formats = canvas.get_supported_filetypes()
     if path.suffix.lstrip(".").lower() not in formats:
-        raise InputError(f"{path}: no picture format; end the name in one of .{', .'.join(sorted(formats))}")
+        raise InputError(f"{path}: not a picture format; end the name in one of .{', .'.join(sorted(formats))}")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     colours = {name: f"C{index % 10}" for index, name in enumerate(results)}
     for panel, subset in zip(panels, names, strict=False):
@@ -63,7 +67,7 @@ def _subsets(result: Result) -> list[str]:
     return list(protocol.main if set(result.subsets) == set(protocol.subsets) else result.subsets)
 
 
-def _draw_panel(panel, subset: str, results: dict[str, SubsetResult], colours: dict[str, str]) -> None:
+def _draw_panel(panel: Axes, subset: str, results: dict[str, SubsetResult], colours: dict[str, str]) -> None:
     # Best first, as the benchmarks' legends have it; those without a figure last.
     ranked = sorted(results.items(), key=lambda item: (math.isnan(item[1].lamr), item[1].lamr))
     for name, result in ranked:
@@ -72,8 +76,8 @@ def _draw_panel(panel, subset: str, results: dict[str, SubsetResult], colours: d
         panel.plot(fppi, miss_rate, color=colours[name], linewidth=1.8, label=label)
         if len(fppi):
             # Beyond its last detection a curve is read there, though it has nothing more to draw.
-            beyond = dict(color=colours[name], linewidth=1.2, linestyle=":")
-            panel.plot((fppi[-1], max(fppi[-1], _FPPI_LIMITS[1])), (miss_rate[-1], miss_rate[-1]), **beyond)
+            x, y = (fppi[-1], max(fppi[-1], _FPPI_LIMITS[1])), (miss_rate[-1], miss_rate[-1])
+            panel.plot(x, y, color=colours[name], linewidth=1.2, linestyle=":")
     count = next(iter(results.values())).ground_truths
     panel.set_title(f"{subset}  ({count} people)", fontsize=11)
     panel.set_xscale("log")

@@ -6,6 +6,7 @@ explains them to a newcomer.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 
@@ -61,14 +62,16 @@ class Protocol:
     border: tuple[float, float, float, float] | None = None
     truths_aspect: float = 0.41
 
-    def choose(self, names: list[str] | tuple[str, ...] | None) -> dict[str, Subset]:
+    def choose(self, names: Iterable[str] | None) -> dict[str, Subset]:
         """The subsets of these names, or all; raises InputError for a name that the protocol has not."""
         if names is None:
             return self.subsets
+        chosen = {}
         for name in names:
             if name not in self.subsets:
                 raise InputError(f"protocol {self.name} has no subset {name!r}; choose among {', '.join(self.subsets)}")
-        return {name: self.subsets[name] for name in names}
+            chosen[name] = self.subsets[name]
+        return chosen
 
 
 _TALL = 1e10  # CityPersons' program writes its open ends so, and both ends belong

@@ -91,7 +91,7 @@ def worst_mistakes(
 
 
 def draw_worst(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     annotations: Annotations,
     detections: Detections,
     count: int,
@@ -112,7 +112,7 @@ def draw_worst(
     """
     path = Path(path)
     if not path.suffix or not cv2.haveImageWriter(str(path)):
-        raise InputError(f"{path}: no picture format; end the name in .png or .jpg")
+        raise InputError(f"{path}: not a picture format; end the name in .png or .jpg")
     false_positives, misses = worst_mistakes(annotations, detections, count, protocol, subset)
     width = _GAP + _COLUMNS * (_TILE[0] + _GAP)
     rows = []
@@ -155,7 +155,7 @@ def _tile(
     image = picture(mistake.row)
     grey = (200, 200, 200)
     if image is None:
-        tile = np.full((_TILE[1], _TILE[0], 3), grey, np.uint8)
+        tile: np.ndarray = np.full((_TILE[1], _TILE[0], 3), grey, np.uint8)
     else:
         # Pixel centres lie at + 0.5.
         shift = (0.5 - origin) * scale - 0.5

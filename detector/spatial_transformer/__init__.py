@@ -1,18 +1,16 @@
 """Spatial transformers (Jaderberg et al. 2015) for any network. Imports torch and nothing else."""
 
-from upright.detector.spatial_transformer.localisation import (
-    PRIORS,
+from .localisation import (
     BoundedTheta,
     ConvolutionalLocalisation,
     FullyConnectedLocalisation,
     SeparateLocalisations,
     ThetaRegression,
     ThetaStatistics,
-    prior,
 )
-from upright.detector.spatial_transformer.modules import ParallelSpatialTransformers, SpatialTransformer
-from upright.detector.spatial_transformer.sampling import sample, sampling_grid, target_points
-from upright.detector.spatial_transformer.transformations import (
+from .modules import ParallelSpatialTransformers, SpatialTransformer
+from .sampling import sample, sampling_grid, target_points
+from .transformations import (
     Affine,
     Attention,
     Projective,
@@ -21,7 +19,6 @@ from upright.detector.spatial_transformer.transformations import (
 )
 
 __all__ = [
-    "PRIORS",
     "Affine",
     "Attention",
     "BoundedTheta",
@@ -35,7 +32,6 @@ __all__ = [
     "ThetaStatistics",
     "ThinPlateSpline",
     "Transformation",
-    "prior",
     "sample",
     "sampling_grid",
     "target_points",

@@ -9,30 +9,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from upright.detector.spatial_transformer.transformations import Transformation
-
-# Parts of an upright person in the frame of its box: half width, half height, centre x, centre y.
-PRIORS: dict[str, tuple[float, float, float, float]] = {
-    "whole": (1.0, 1.0, 0.0, 0.0),
-    "head": (0.7, 0.4, 0.0, -0.6),  # with the shoulders
-    "torso": (0.8, 0.45, 0.0, -0.15),
-    "legs": (0.9, 0.5, 0.0, 0.5),
-}
+from .transformations import Transformation
 
 # |tanh| from which an entry counts as being at its bound: a tenth of the slope is left.
 AT_BOUND = 0.95
 
 
-def prior(transformation: Transformation, name: str) -> Tensor:
-    """Theta (num_params,) that reads the part `name` of a region: "whole", "head", "torso" or "legs"."""
-    if name not in PRIORS:
-        raise ValueError(f"there is no prior {name!r}: choose one of {', '.join(PRIORS)}")
-    return transformation.window(*PRIORS[name])
+def stack_priors(transformation: Transformation, priors: Sequence[Tensor] | None) -> Tensor:
+    """Priors (N, num_params), one a transformer; without any, one transformer at the identity.
 
-
-def stack_priors(transformation: Transformation, priors: Sequence[str | Tensor]) -> Tensor:
-    """Priors (N, num_params), each given by name or as theta (num_params,)."""
-    return torch.stack([prior(transformation, p) if isinstance(p, str) else p for p in priors])
+    Raises:
+        ValueError: a prior that is not of shape (num_params,), or none at all.
+    """
+    priors = [transformation.identity()] if priors is None else list(priors)
+    shapes = [tuple(prior.shape) for prior in priors]
+    if not shapes or set(shapes) != {(transformation.num_params,)}:
+        raise ValueError(
+            f"priors of shapes {shapes} do not fit {type(transformation).__name__}: "
+            f"give each transformer one of shape ({transformation.num_params},)"
+        )
+    return torch.stack(priors)
 
 
 @dataclass(frozen=True)
@@ -41,13 +37,13 @@ class ThetaStatistics:
 
     Attributes:
         mean: (N, num_params).
-        deviation: (N, num_params), standard deviation between regions: 0 is a fixed crop.
+        std: (N, num_params), standard deviation over the batch: 0 is a fixed crop.
         at_bounds: (N, num_params), share in 0..1 of the offsets (see `Transformation.displaced`) at a bound.
         finite: (N,) bool, whether all theta of the transformer are finite.
     """
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
     at_bounds: Tensor
     finite: Tensor
 
@@ -57,10 +53,10 @@ class BoundedTheta(nn.Module):
 
     Args:
         transformation: the family T.
-        priors: one a transformer, names (see `prior`) or tensors (num_params,).
+        priors: theta (num_params,) that each transformer starts at; by default one starts at the identity.
     """
 
-    def __init__(self, transformation: Transformation, priors: Sequence[str | Tensor]) -> None:
+    def __init__(self, transformation: Transformation, priors: Sequence[Tensor] | None = None) -> None:
         super().__init__()
         self.transformation = transformation
         centres = stack_priors(transformation, priors)
@@ -73,14 +69,14 @@ class BoundedTheta(nn.Module):
 
     @torch.no_grad()
     def statistics(self, raw: Tensor) -> ThetaStatistics:
-        """Mean, deviation and share at the bounds of the theta that `forward` makes of raw; B may be 0."""
+        """Mean, standard deviation and share at the bounds of the theta that `forward` makes of raw; B may be 0."""
         raw = raw.reshape(-1, *self.priors.shape).float()
         theta = self.transformation.bounded(raw, self.priors, self.limits)
         count = max(len(raw), 1)
         mean = theta.sum(0) / count
         return ThetaStatistics(
             mean=mean,
-            deviation=((theta - mean).square().sum(0) / count).sqrt(),
+            std=((theta - mean).square().sum(0) / count).sqrt(),
             at_bounds=((raw / self.limits).tanh().abs() > AT_BOUND).float().sum(0) / count,
             finite=theta.isfinite().all(-1).all(0),
         )
@@ -93,26 +89,27 @@ class ThetaRegression(nn.Module):
     different gradients and part. It computes in the type of its weights, also under autocast.
 
     Args:
-        features: D, numbers it starts from.
+        in_features: D, numbers it starts from.
         transformation: the family T.
-        priors: one a transformer, names (see `prior`) or tensors (num_params,).
+        priors: theta (num_params,) that each transformer starts at; by default one starts at the identity.
         bounded: whether theta stays near its prior, see `BoundedTheta`.
     """
 
     def __init__(
         self,
-        features: int,
+        in_features: int,
         transformation: Transformation,
-        priors: Sequence[str | Tensor] = ("whole",),
+        priors: Sequence[Tensor] | None = None,
         bounded: bool = False,
     ) -> None:
         super().__init__()
-        self.linear = nn.Linear(features, len(priors) * transformation.num_params)
+        starts = stack_priors(transformation, priors)  # (N, P)
+        self.linear = nn.Linear(in_features, starts.numel())
         self.bounds = BoundedTheta(transformation, priors) if bounded else None
         nn.init.zeros_(self.linear.weight)
         with torch.no_grad():
             # Raw zeros are the priors where there are bounds.
-            self.linear.bias.copy_(torch.zeros(()) if bounded else stack_priors(transformation, priors).flatten())
+            self.linear.bias.copy_(torch.zeros(()) if bounded else starts.flatten())
 
     def forward(self, features: Tensor) -> Tensor:
         """Theta (B, N * num_params) from features (B, D)."""
@@ -128,7 +125,7 @@ class FullyConnectedLocalisation(nn.Sequential):
     Args:
         size: (C, H, W) of the map.
         transformation: the family T.
-        priors: one a transformer, names (see `prior`) or tensors (num_params,).
+        priors: theta (num_params,) that each transformer starts at; by default one starts at the identity.
         hidden: widths of the hidden layers; the paper's are (32, 32, 32).
         bounded: whether theta stays near its prior, see `BoundedTheta`.
     """
@@ -137,7 +134,7 @@ class FullyConnectedLocalisation(nn.Sequential):
         self,
         size: tuple[int, int, int],
         transformation: Transformation,
-        priors: Sequence[str | Tensor] = ("whole",),
+        priors: Sequence[Tensor] | None = None,
         hidden: Sequence[int] = (32, 32, 32),
         bounded: bool = False,
     ) -> None:
@@ -152,9 +149,9 @@ class ConvolutionalLocalisation(nn.Sequential):
     """Localisation by convolutions, for maps of any size: their result is averaged to a grid of fixed size.
 
     Args:
-        channels: C of the map.
+        in_channels: C of the map.
         transformation: the family T.
-        priors: one a transformer, names (see `prior`) or tensors (num_params,).
+        priors: theta (num_params,) that each transformer starts at; by default one starts at the identity.
         widths: channels of the convolutions, 3 x 3, each of which but the first halves the sides.
         grid: side of the grid that the regression sees; 1 would lose where things are.
         bounded: whether theta stays near its prior, see `BoundedTheta`.
@@ -162,17 +159,17 @@ class ConvolutionalLocalisation(nn.Sequential):
 
     def __init__(
         self,
-        channels: int,
+        in_channels: int,
         transformation: Transformation,
-        priors: Sequence[str | Tensor] = ("whole",),
+        priors: Sequence[Tensor] | None = None,
         widths: Sequence[int] = (32, 32, 32),
         grid: int = 4,
         bounded: bool = False,
     ) -> None:
         layers: list[nn.Module] = []
-        for index, (width, following) in enumerate(itertools.pairwise([channels, *widths])):
+        for index, (width, following) in enumerate(itertools.pairwise([in_channels, *widths])):
             layers += [nn.Conv2d(width, following, 3, stride=min(index + 1, 2), padding=1), nn.ReLU()]
-        regression = ThetaRegression([channels, *widths][-1] * grid**2, transformation, priors, bounded)
+        regression = ThetaRegression([in_channels, *widths][-1] * grid**2, transformation, priors, bounded)
         super().__init__(*layers, nn.AdaptiveAvgPool2d(grid), nn.Flatten(), regression)
 
 

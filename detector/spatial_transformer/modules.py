@@ -6,8 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from upright.detector.spatial_transformer.sampling import sample, sampling_grid
-from upright.detector.spatial_transformer.transformations import Transformation
+from .sampling import sample, sampling_grid
+from .transformations import Transformation
 
 
 class SpatialTransformer(nn.Module):

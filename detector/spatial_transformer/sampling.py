@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from upright.detector.spatial_transformer.transformations import Transformation
+from .transformations import Transformation
 
 
 def target_points(
@@ -70,7 +70,7 @@ def sample(
     dtype = torch.promote_types(U.dtype, grid.dtype)
     points = grid.to(dtype)
     if mode == "nearest":
-        points = nearest_pixel(points.detach(), U.shape[-2:])
+        points = nearest_pixel(points.detach(), (U.shape[-2], U.shape[-1]))
     if grid.dim() == 5:
         # Several grids are read as one tall grid: a copy of the map for each would cost their number in memory.
         points = points.flatten(1, 2)

@@ -193,6 +193,8 @@ class ThinPlateSpline(Transformation):
     """
 
     num_params = 32
+    controls: Tensor  # (16, 2)
+    solution: Tensor  # (19, 16)
 
     def __init__(self) -> None:
         super().__init__()

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from upright.detector.spatial_transformer import Transformation
 from upright.experiments import harness
 from upright.experiments.digits import mnist
 from upright.experiments.digits.distortions import ADDITION, TEST_SEED
@@ -104,8 +105,8 @@ def report(results: dict[str, list[dict[str, Any]]], arguments: argparse.Namespa
 
 def followed(arguments: argparse.Namespace, pictures: Tensor) -> list[str]:
     """The table of what transformers follow on test pictures (B, 2, 42, 42), of the networks that are kept."""
-    networks = {name: training(arguments, name, 0).network() for name in KEPT}
-    networks = {name: network for name, network in networks.items() if network is not None}
+    kept = {name: training(arguments, name, 0).network() for name in KEPT}
+    networks = {name: network for name, network in kept.items() if network is not None}
     if not networks:
         return []
     rows = []
@@ -140,8 +141,9 @@ def follows(network: Network, pictures: Tensor) -> tuple[Tensor, Tensor]:
     y = pictures.sum(-1) @ torch.linspace(-1, 1, height) / mass
     centres = torch.stack([x, y]) - torch.stack([x.mean(0), y.mean(0)])[:, None]  # (2, B, C)
     _, theta = network.transformer(pictures, return_theta=True)  # (B, N, P)
-    origin = torch.zeros(1, 2)
-    middles = torch.stack([network.transformer.transformation.warp(one, origin)[:, 0] for one in theta.unbind(1)])
+    transformation, origin = network.transformer.transformation, torch.zeros(1, 2)
+    assert isinstance(transformation, Transformation)
+    middles = torch.stack([transformation.warp(one, origin)[:, 0] for one in theta.unbind(1)])
     middles = (middles - middles.mean(1, keepdim=True)).permute(2, 1, 0)  # (2, B, N)
     slopes = torch.linalg.lstsq(centres, middles).solution  # (2, C, N)
     left = (middles - centres @ slopes).square().mean(1)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from upright.detector.spatial_transformer import Affine, sample, sampling_grid
+from upright.detector.spatial_transformer import Affine, Transformation, sample, sampling_grid
 from upright.experiments.digits.networks import Network
 from upright.output import whole_file
 
@@ -79,7 +79,9 @@ def outline(network: Network, theta: Tensor, side: int) -> Tensor:
     edge = torch.ones_like(along)
     sides = [(along, -edge), (edge, along), (-along, edge), (-edge, -along)]
     square = torch.cat([torch.stack(points, dim=-1) for points in sides])
-    return (network.transformer.transformation.warp(theta, square) + 1) * side / 2 - 0.5
+    transformation = network.transformer.transformation
+    assert isinstance(transformation, Transformation)
+    return (transformation.warp(theta, square) + 1) * side / 2 - 0.5
 
 
 def show(axes: Axes, picture: Tensor) -> None:
@@ -108,7 +110,8 @@ def turning(network: Network, pictures: Tensor, file: Path, frames: int = 16) ->
     for angle in np.pi / 2 * np.sin(np.linspace(-np.pi / 2, np.pi / 2, frames)):
         cosine, sine = np.cos(angle), np.sin(angle)
         theta = torch.tensor([[cosine, -sine, 0, sine, cosine, 0]], dtype=torch.float32).repeat(len(pictures), 1)
-        turned = sample(pictures, sampling_grid(affine, theta, pictures.shape[-2:]), padding="zeros")
+        grid = sampling_grid(affine, theta, (pictures.shape[-2], pictures.shape[-1]))
+        turned = sample(pictures, grid, padding="zeros")
         rows = [torch.cat(list(row[:, 0]), dim=1) for row in (turned, network.transformer(turned))]
         drawn.append(frame(torch.cat(rows), pictures.shape[-1]))
     with whole_file(file) as temporary:

@@ -49,7 +49,7 @@ def seen(detector: Detector, pair: Pair | InputError, resized: bool) -> Picture:
     maps = detector.backbone(images.tensors)
     (proposals,), _ = detector.rpn(images, maps)
     half = {name: level[0].half().contiguous() for name, level in maps.items()}
-    return Picture(half, proposals.clone(), target, images.image_sizes[0], tuple(image.shape[-2:]))
+    return Picture(half, proposals.clone(), target, images.image_sizes[0], (image.shape[-2], image.shape[-1]))
 
 
 def device_of(detector: Detector) -> torch.device:

@@ -21,6 +21,7 @@ import argparse
 import json
 import statistics
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,8 @@ from upright.detector.evaluation import Detections, evaluate
 from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
 from upright.detector.inference import boxes_xywh
 from upright.detector.model import Detector, build_detector
-from upright.detector.training import TrainingOptions, build_optimizer, schedule, theta_entry
+from upright.detector.training import build_optimizer, schedule, theta_entry
+from upright.detector.training_options import TrainingOptions
 from upright.detector.weights import load_detector
 from upright.errors import InputError
 from upright.experiments.harness import add_arguments, kept, parsed, positive, spread, write_figures
@@ -178,9 +180,9 @@ def train_head(
         order = np.random.default_rng([seed, step]).choice(len(pictures), min(BATCH, len(pictures)), replace=False)
         chosen = [pictures[i] for i in order]
         maps, proposals, shapes = batch(chosen)
-        _, losses = model.roi_heads(maps, proposals, shapes, [p.target for p in chosen])
-        if step % 50 == 0:
-            theta_entry(model)  # stops where it is not finite
+        with model.pool.theta_statistics() if step % 50 == 0 else nullcontext([]) as theta:
+            _, losses = model.roi_heads(maps, proposals, shapes, [p.target for p in chosen])
+        theta_entry(theta)  # stops where it is not finite
         return torch.stack(list(losses.values())).sum()
 
     fit(
@@ -203,13 +205,14 @@ def measure(model: Detector, validation: ValidationSet) -> dict[str, Any]:
     for picture in validation.pictures:
         maps, proposals, shapes = batch([picture])
         start = time.perf_counter()
-        found, _ = model.roi_heads(maps, proposals, shapes)
+        with model.pool.theta_statistics() as statistics_of_theta:
+            found, _ = model.roi_heads(maps, proposals, shapes)
         (found,) = model.transform.postprocess(found, shapes, [picture.original_shape])
         boxes.append(boxes_xywh(found["boxes"].cpu().numpy()))
         scores.append(found["scores"].cpu().numpy().astype(np.float64))
         times.append(time.perf_counter() - start)
-        theta = theta_entry(model).get("theta", {})
-        deviations.append([one["mean_deviation"] for one in theta.values()])
+        theta = theta_entry(statistics_of_theta).get("theta", {})
+        deviations.append([one["mean_std"] for one in theta.values()])
     detections = Detections(
         image_index=np.repeat(np.arange(len(scores)), [len(s) for s in scores]),
         boxes=np.concatenate(boxes),

@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--document", type=Path, metavar="FILE", help="Markdown whose 'straightening' block to rewrite")
     arguments = parser.parse_args()
     detector = load_detector(arguments.weights, arguments.device)
-    if detector.pose_pool is None:
+    if detector.pose_pool_transformation is None:
         raise InputError("this detector has no transformers: nothing turns; choose other --weights")
     found = list(leans_and_turns(detector, arguments.pictures, arguments.device))
     leans, turns = (torch.cat(column).double().cpu().numpy() for column in zip(*found, strict=True))

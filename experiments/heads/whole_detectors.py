@@ -40,7 +40,10 @@ def main() -> None:
 
 def report(runs: list[Path]) -> list[str]:
     """The commands, then a row for each data set and run, then those by pose and lean, then theta."""
-    lines, rows, groups, thetas = [], [], {}, []
+    lines: list[str] = []
+    rows: list[list[str]] = []
+    groups: dict[tuple[str, str], list[str]] = {}
+    thetas: list[list[str]] = []
     for directory in runs:
         name = directory.name
         provenance = read_metadata(directory / "last.safetensors")[1]
@@ -90,13 +93,13 @@ def evaluations(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def theta_rows(directory: Path) -> list[list[str]]:
-    """Transformer, mean, deviation and share at the bounds, of the last entry of the log that has theta."""
+    """Transformer, mean, standard deviation and share at the bounds, of the last entry of the log that has theta."""
     entries = [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
     thetas = [entry["theta"] for entry in entries if entry.get("theta")]
     if not thetas:
         return []
     return [
-        [number_of, vector(one["mean"]), vector(one["deviation"]), percent(one["at_bounds"])]
+        [number_of, vector(one["mean"]), vector(one["std"]), percent(one["at_bounds"])]
         for number_of, one in thetas[-1].items()
     ]
 

@@ -49,7 +49,7 @@ def printed(letter: str, font: str) -> np.ndarray:
 def handwritten(picture: np.ndarray) -> np.ndarray:
     """The ink (GLYPH, w), 0 to 1, of one of MNIST's pictures."""
     x, y, width, height = cv2.boundingRect((picture > 60).astype(np.uint8))
-    ink = picture[y : y + height, x : x + width].astype(np.float32) / 255
+    ink: np.ndarray = picture[y : y + height, x : x + width].astype(np.float32) / 255
     ink = cv2.resize(ink, (max(6, round(width * GLYPH / height)), GLYPH), interpolation=cv2.INTER_CUBIC)
     # Sharper edges than 28 pixels gave them.
     return ((ink - 0.5) * 2.5 + 0.5).clip(0, 1)

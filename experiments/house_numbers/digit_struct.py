@@ -90,19 +90,19 @@ def field_values(struct: h5g.GroupID | h5d.DatasetID, field: str) -> np.ndarray:
 def add(parent: h5g.GroupID, name: str, values: Sequence, kind: str) -> h5r.Reference:
     """Write a column of numbers, letters or references of MATLAB's class `kind`; a reference to it."""
     dtype = {"double": np.float64, "char": np.uint16, "cell": h5py.ref_dtype, "struct": np.uint64}[kind]
-    values = np.array(values, dtype)[:, None]
+    column = np.array(values, dtype)[:, None]
     dataset = h5d.create(
-        parent, name.encode(), h5t.py_create(values.dtype, logical=True), h5s.create_simple(values.shape)
+        parent, name.encode(), h5t.py_create(column.dtype, logical=True), h5s.create_simple(column.shape)
     )
-    dataset.write(h5s.ALL, h5s.ALL, values)
+    dataset.write(h5s.ALL, h5s.ALL, column)
     if kind != "cell":  # fields of a struct array are references without a class
         add_attribute(dataset, "MATLAB_class", np.bytes_(kind))
     return h5r.create(parent, name.encode(), h5r.OBJECT)
 
 
 def add_attribute(owner: h5g.GroupID | h5d.DatasetID, name: str, value: np.generic) -> None:
-    value = np.array(value)
-    h5a.create(owner, name.encode(), h5t.py_create(value.dtype), h5s.create(h5s.SCALAR)).write(value)
+    scalar = np.array(value)
+    h5a.create(owner, name.encode(), h5t.py_create(scalar.dtype), h5s.create(h5s.SCALAR)).write(scalar)
 
 
 def add_boxes(objects: h5g.GroupID, name: str, number: HouseNumber) -> h5r.Reference:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,8 @@ from torch.nn import functional
 
 from upright.detector.spatial_transformer import Affine, FullyConnectedLocalisation, SpatialTransformer
 from upright.experiments.house_numbers.crops import LONGEST, NONE, SIDE
+
+Network = TypeVar("Network", bound=nn.Module)
 
 # Appendix A.5: convolutions of 5 x 5, and after which of them the sides are halved by max pooling.
 CHANNELS = (48, 64, 128, 160, 192, 192, 192, 192)
@@ -92,7 +95,8 @@ def build_optimizer(model: nn.Module, learning_rate: float, size: int) -> torch.
     transformers = [module for module in model.modules() if isinstance(module, SpatialTransformer)]
     localisation = [parameter for one in transformers for parameter in one.localisation.parameters()]
     theirs = {id(parameter) for parameter in localisation}
-    groups = [{"params": [parameter for parameter in model.parameters() if id(parameter) not in theirs]}]
+    others = [parameter for parameter in model.parameters() if id(parameter) not in theirs]
+    groups: list[dict[str, Any]] = [{"params": others}]
     if localisation:
         groups.append({"params": localisation, "lr": learning_rate * localisation_rate(size)})
     return torch.optim.AdamW(groups, lr=learning_rate, weight_decay=5e-4)
@@ -115,6 +119,6 @@ def sequence_wrong(scores: Tensor, labels: Tensor) -> Tensor:
     return (scores.argmax(-1) != labels).any(1)
 
 
-def placed(model: nn.Module, device: str) -> nn.Module:
+def placed(model: Network, device: str) -> Network:
     """On its device, with channels last, in which convolutions are faster on processors and tensor cores alike."""
-    return model.to(device, memory_format=torch.channels_last)
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types lack it

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from upright.detector.spatial_transformer import sample
+from upright.detector.spatial_transformer import SpatialTransformer, sample
 from upright.experiments.house_numbers.crops import Crops
 from upright.output import whole_file
 
@@ -17,6 +17,12 @@ from upright.output import whole_file
 SHOWN, LOOKED_AT, CELL = 8, 500, 128
 # The networks that are drawn, and the colour of what each one's first transformer reads.
 OUTLINES = {"ST single": (230, 60, 30), "ST multi": (30, 90, 230)}
+
+
+def first_transformer(network: nn.Sequential) -> SpatialTransformer:
+    transformer = network[0]
+    assert isinstance(transformer, SpatialTransformer)
+    return transformer
 
 
 @torch.inference_mode()
@@ -29,7 +35,7 @@ def crops_and_reads(networks: dict[str, nn.Sequential], test: Crops, device: str
         device: of the networks.
         file: PNG to write.
     """
-    transformers = {name: network[0] for name, network in networks.items()}
+    transformers = {name: first_transformer(network) for name, network in networks.items()}
     thetas = {
         name: torch.cat([transformer.localisation(pictures) for pictures, _ in test.batches(LOOKED_AT, device)])
         for name, transformer in transformers.items()

@@ -174,8 +174,9 @@ def load(output: Path, name: str, folders: list[Path], size: int) -> Crops:
 
 def picture(arguments: argparse.Namespace, trainings: list[Training]) -> list[str]:
     """Draws what networks of one size read, beside the document; the lines that show it."""
-    networks = {one.name: one.network() for one in trainings if one.name in OUTLINES}
-    if None in networks.values():
+    drawn = {one.name: one.network() for one in trainings if one.name in OUTLINES}
+    networks = {name: network for name, network in drawn.items() if network is not None}
+    if len(networks) < len(drawn):
         return []
     file = arguments.document.parent / "pictures" / f"svhn_{trainings[0].size}.png"
     crops_and_reads(networks, trainings[0].test, arguments.device, file)

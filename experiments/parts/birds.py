@@ -160,7 +160,9 @@ def _of_images(file: Path, columns: int, ids: list[str], each: int = 1) -> np.nd
     try:
         return np.array([row[1:] for row in rows], np.float64)
     except ValueError as error:
-        raise InputError(f"{file} holds something that is no number ({error}): unpack CUB_200_2011.tgz again") from None
+        raise InputError(
+            f"{file} holds something that is not a number ({error}): unpack CUB_200_2011.tgz again"
+        ) from None
 
 
 def write_tables(birds: Birds) -> None:

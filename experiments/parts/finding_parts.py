@@ -110,7 +110,7 @@ def measured(
         model = build(name)
         spent = training.fit(model, train, seed, file.with_suffix(".checkpoint.pt"))
         predicted, theta = predict(model, test, arguments.device)
-        result = spent | {"accuracy": 100 * (predicted == test.labels).double().mean().item()}
+        result: dict[str, Any] = spent | {"accuracy": 100 * (predicted == test.labels).double().mean().item()}
         if arguments.made:
             result["attributes"] = attributes_right(predicted.numpy(), test.labels.numpy())
         if theta is not None:

@@ -11,6 +11,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models import MobileNetV2
 
 from upright.detector.backbone import fold_batch_norm
 from upright.detector.spatial_transformer import Attention, ParallelSpatialTransformers, ThetaRegression
@@ -41,7 +42,7 @@ class Localisation(nn.Module):
     keeps the gradients of theta, which are noisy at first, from driving all rectifiers of the last layer below zero.
     """
 
-    def __init__(self, network: nn.Module, transformers: int, side: int) -> None:
+    def __init__(self, network: MobileNetV2, transformers: int, side: int) -> None:
         super().__init__()
         self.features = deepcopy(network.features[:LAYERS]).eval()
         fold_batch_norm(self.features)
@@ -66,6 +67,8 @@ class Localisation(nn.Module):
 class Still(nn.Module):
     """Theta (B, N * 3) of windows that stay where they start."""
 
+    theta: Tensor  # (N * 3,)
+
     def __init__(self, transformers: int) -> None:
         super().__init__()
         self.register_buffer("theta", torch.cat(priors(transformers)), persistent=False)
@@ -85,11 +88,11 @@ class PartNetwork(nn.Module):
         side: of the pictures, in pixels.
     """
 
-    def __init__(self, network: nn.Module, classes: int, transformers: int, moves: bool, side: int) -> None:
+    def __init__(self, network: MobileNetV2, classes: int, transformers: int, moves: bool, side: int) -> None:
         super().__init__()
         self.parallel = None
         if transformers:
-            localisation = Localisation(network, transformers, side) if moves else Still(transformers)
+            localisation: nn.Module = Localisation(network, transformers, side) if moves else Still(transformers)
             size = (side // 2, side // 2)
             self.parallel = ParallelSpatialTransformers(localisation, Attention(), size, combine="stack")
         self.descriptions = nn.ModuleList(description(network) for _ in range(max(1, transformers)))
@@ -115,7 +118,7 @@ class PartNetwork(nn.Module):
         return [group for group in groups if group["params"]]
 
 
-def description(network: nn.Module) -> nn.Sequential:
+def description(network: MobileNetV2) -> nn.Sequential:
     """The trained layers that describe a crop, (B, 3, h, w) to (B, 96, h / 16, w / 16)."""
     features = deepcopy(network.features[:LAYERS])
     frozen = features[:FROZEN].eval()

@@ -36,12 +36,12 @@ def sample(
     )
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_the_box_stays_on_its_board(seed: int) -> None:
-    result = AUGMENTATION(sample([[60, 30, 90, 100]]), seed)
-    for (x1, y1, x2, y2), ignore in zip(result.boxes.round().astype(int), result.ignore, strict=True):
-        if ignore or min(x2 - x1, y2 - y1) < 12:
-            continue
+def test_the_box_stays_on_its_board() -> None:
+    results = [AUGMENTATION(sample([[60, 30, 90, 100]]), seed) for seed in range(12)]
+    seen = [result for result in results if len(result.boxes) and not result.ignore[0]]
+    assert len(seen) >= 6
+    for result in seen:
+        x1, y1, x2, y2 = result.boxes[0].round().astype(int)
         inner = result.image[y1 + 4 : y2 - 4, x1 + 4 : x2 - 4].mean()
         outside = np.ones(result.image.shape[:2], bool)
         outside[max(y1 - 4, 0) : y2 + 4, max(x1 - 4, 0) : x2 + 4] = False

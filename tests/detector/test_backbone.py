@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from upright.detector.backbone import PyramidBackbone, fold_batch_norm, imagenet_network
+from upright.detector.backbone import ARCHITECTURES, PyramidBackbone, fold_batch_norm, imagenet_network
+from upright.detector.option_fields import option_fields
+from upright.detector.settings import Settings
 
 
 def stirred(name: str) -> nn.Module:
@@ -24,7 +26,12 @@ def stirred(name: str) -> nn.Module:
     return network
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet50"])
+def test_every_backbone_that_settings_may_name_is_there() -> None:
+    (names,) = (field.names for field in option_fields(Settings) if field.name == "backbone")
+    assert set(names) == set(ARCHITECTURES)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_folding_keeps_the_function(name: str) -> None:
     network = stirred(name)
     folded = copy.deepcopy(network)

@@ -62,7 +62,7 @@ def test_theta_learns_from_what_is_seen_in_the_picture(tiny: Settings) -> None:
         model.roi_heads.box_head.second.weight[:, model.settings.head_width :] = 0
     one = {"boxes": torch.tensor([[10.0, 10, 30, 60]]), "labels": torch.ones(1, dtype=torch.int64)}
     sum(model([torch.rand(3, 96, 128)], [one | {"ignore": torch.tensor([False])}]).values()).backward()
-    assert model.pose_pool.localisation[-1].weight.grad.any()
+    assert model.pool.localisation[-1].linear.weight.grad.any()
 
 
 def test_a_detector_that_reads_the_picture_is_saved_and_loaded(tiny: Settings, tmp_path: Path) -> None:

@@ -9,8 +9,11 @@ import torch
 from torchvision.models.detection.image_list import ImageList
 
 from upright.detector.model import Detector, build_detector
+from upright.detector.option_fields import option_fields
 from upright.detector.regions import inside_ignored
-from upright.detector.settings import NAMES, Settings
+from upright.detector.settings import Settings
+
+(TRANSFORMATIONS,) = (field.names for field in option_fields(Settings) if field.name == "transformation")
 
 
 def target(boxes: list[list[float]], ignore: list[bool]) -> dict[str, torch.Tensor]:
@@ -102,7 +105,7 @@ def test_the_baseline_has_the_same_interface(tiny: Settings) -> None:
     model.return_theta = True
     with torch.inference_mode():
         (result,) = model([torch.rand(3, 96, 128)])
-    assert model.pose_pool is None
+    assert model.pose_pool_transformation is None
     assert result["theta"].shape == (len(result["boxes"]), 0, 0)
 
 
@@ -123,12 +126,12 @@ def test_proposals_stay_float32_under_autocast(model: Detector) -> None:
     assert {t.dtype for t in (*objectness, *deltas)} == {torch.float32}
 
 
-@pytest.mark.parametrize("transformation", NAMES["transformation"])
+@pytest.mark.parametrize("transformation", TRANSFORMATIONS)
 def test_every_transformation_trains_and_detects(transformation: str, tiny: Settings) -> None:
     torch.manual_seed(0)
     model = build_detector(replace(tiny, transformation=transformation))
     sum(model([torch.rand(3, 96, 128)], [target([[10.0, 10, 30, 60]], [False])]).values()).backward()
-    assert model.pose_pool.localisation[-1].weight.grad.any()
+    assert model.pool.localisation[-1].linear.weight.grad.any()
     model.eval()
     model.return_theta = True
     with torch.inference_mode():

@@ -30,13 +30,13 @@ def write_video(path: Path, frames: int = 10, size: tuple[int, int] = (64, 48), 
 @pytest.mark.parametrize("rate", [29.97, 30000 / 1001, 24000 / 1001, 12.5, 60.0])
 def test_frame_rate_is_not_rounded_on_the_way(tmp_path, rate):
     given = VideoReader(write_video(tmp_path / "given.mp4", rate=rate))
-    writer = VideoWriter(tmp_path / "copy.mp4", given.rate, (64, 48))
+    writer = VideoWriter(tmp_path / "copy.mp4", given.fps, (64, 48))
     for image in given:
         writer.write(image)
     writer.close()
     copy = VideoReader(tmp_path / "copy.mp4")
-    assert given.rate == pytest.approx(rate, abs=1e-3)
-    assert copy.rate == given.rate
+    assert given.fps == pytest.approx(rate, abs=1e-3)
+    assert copy.fps == given.fps
     assert len(list(copy)) == 10
 
 
@@ -48,7 +48,7 @@ def test_size_is_kept_odd_or_even(tmp_path, size):
     writer.close()
     reader = VideoReader(writer.path)
     assert [image.shape for image in reader] == [(size[1], size[0], 3)] * 3
-    assert reader.rate == pytest.approx(29.97, abs=1e-3)
+    assert reader.fps == pytest.approx(29.97, abs=1e-3)
 
 
 def test_colours_and_order_survive(tmp_path):
@@ -56,7 +56,9 @@ def test_colours_and_order_survive(tmp_path):
     for seed in range(5):
         writer.write(textured((64, 48), seed))
     writer.close()
-    for seed, image in enumerate(VideoReader(tmp_path / "copy.mp4")):
+    copy = list(VideoReader(tmp_path / "copy.mp4"))
+    assert len(copy) == 5
+    for seed, image in enumerate(copy):
         assert np.abs(image.astype(int) - textured((64, 48), seed)).mean() < 8
 
 
@@ -159,7 +161,7 @@ def test_a_rate_that_cannot_be_is_replaced(tmp_path, monkeypatch):
 
     monkeypatch.setattr(cv2, "VideoCapture", Broken)
     reader = VideoReader(path)
-    assert (reader.rate, reader.announced) == (25.0, 0)
+    assert (reader.fps, reader.announced) == (25.0, 0)
 
 
 def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch):

@@ -28,6 +28,20 @@ def test_a_saved_detector_comes_back_the_same(tiny: Settings, tmp_path: Path) ->
         assert torch.equal(again.state_dict()[name], value)
 
 
+def test_a_file_from_before_tensors_were_renamed_is_read_as_it_was_meant(tiny: Settings, tmp_path: Path) -> None:
+    model = build_detector(tiny)
+    torch.nn.init.normal_(model.pool.localisation[-1].linear.weight)
+    earlier = {
+        name.replace("localisation.2.linear.", "localisation.2."): value.contiguous()
+        for name, value in model.state_dict().items()
+    }
+    assert earlier.keys() != model.state_dict().keys()
+    save_file(earlier, tmp_path / "w.safetensors", metadata={"settings": tiny.to_json()})
+    again = load_detector(tmp_path / "w.safetensors").state_dict()
+    assert all(torch.equal(again[name], value) for name, value in model.state_dict().items())
+    assert again.keys() == model.state_dict().keys()
+
+
 def test_half_precision_halves_the_file_and_keeps_three_digits(tiny: Settings, tmp_path: Path) -> None:
     model = build_detector(tiny)
     save_weights(tmp_path / "full.safetensors", model, {})

@@ -29,6 +29,7 @@ def test_both_sides_of_every_pair_run() -> None:
         theirs()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ours", [True, False])
 def test_peak_memory_holds_what_the_work_must_hold(ours: bool) -> None:
     with multiprocessing.get_context("spawn").Pool(1) as pool:

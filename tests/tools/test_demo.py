@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import cv2
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_video_detections_plot_and_crops(tmp_path: Path) -> None:
     output = tmp_path / "demo"
     command = [sys.executable, str(ROOT / "tools/demo.py"), "--output", str(output), "--seconds", "0.4"]

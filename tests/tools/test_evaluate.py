@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from upright.errors import InputError
 from upright.tools import evaluate
 
 ROOT = Path(__file__).parents[2]
@@ -16,9 +15,10 @@ PERSON, OTHER = [100, 100, 41, 100], [300, 100, 41, 100]
 ELSEWHERE = [500, 100, 41, 100]
 
 
-def call(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, arguments)])
-    evaluate.main()
+@pytest.fixture
+def call(call_main):
+    """Run the tool in this process."""
+    return lambda *arguments: call_main(evaluate.main, *arguments)
 
 
 def truth(box, image_id=1, **fields):
@@ -49,9 +49,9 @@ def files(tmp_path):
     return tmp_path
 
 
-def test_two_files_give_table_json_and_one_warning(files, monkeypatch, capsys):
-    call(monkeypatch, "--ground-truth", files / "gt.json", "--detections", files / "d.json", "--json", files / "f.json")
-    output = capsys.readouterr()
+def test_two_files_give_table_json_and_one_warning(files, call):
+    output = call("--ground-truth", files / "gt.json", "--detections", files / "d.json", "--json", files / "f.json")
+    assert output.status == 0
     rows = [line.split() for line in output.out.splitlines()]
     assert ["Reasonable", "50.00%", "85.72%", "2", "2"] in rows
     assert ["Small", "n/a", "0", "0"] in rows
@@ -72,32 +72,32 @@ def test_two_files_give_table_json_and_one_warning(files, monkeypatch, capsys):
     assert {"AP", "AP50"} <= written["coco"].keys()
 
 
-def test_an_empty_result_is_a_miss_rate_of_one_and_a_warning(files, monkeypatch, capsys):
-    call(monkeypatch, "--ground-truth", files / "gt.json", "--detections", files / "none.json", "--json", files / "f")
-    assert capsys.readouterr().err == "warning: none: no detections at all, so every miss rate is 100 %\n"
+def test_an_empty_result_is_a_miss_rate_of_one_and_a_warning(files, call):
+    ended = call("--ground-truth", files / "gt.json", "--detections", files / "none.json", "--json", files / "f")
+    assert ended.err == "warning: none: no detections at all, so every miss rate is 100 %\n"
     reasonable = json.loads((files / "f").read_text())["subsets"]["Reasonable"]
     assert (reasonable["lamr"], reasonable["recall"]) == (1.0, [0.0] * 9)
 
 
-def test_several_detectors_are_named_tabled_and_plotted_together(files, monkeypatch, capsys):
-    call(
-        monkeypatch, "--ground-truth", files / "gt.json", "--detections", f"ours={files / 'd.json'}",
+def test_several_detectors_are_named_tabled_and_plotted_together(files, call):
+    ended = call(
+        "--ground-truth", files / "gt.json", "--detections", f"ours={files / 'd.json'}",
         files / "none.json", "--json", files / "f.json", "--plot", files / "p.svg", "--worst", 3, files / "w.png",
     )  # fmt: skip
-    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("==")] == ["== ours", "== none"]
+    assert [line for line in ended.out.splitlines() if line.startswith("==")] == ["== ours", "== none"]
     assert list(json.loads((files / "f.json").read_text())) == ["ours", "none"]
     assert "50.00% ours" in (files / "p.svg").read_text()
     assert (files / "w_ours.png").exists()
     assert (files / "w_none.png").exists()
 
 
-def test_protocol_aspect_and_subsets_are_handed_on(files, monkeypatch, capsys):
+def test_protocol_aspect_and_subsets_are_handed_on(files, call):
     wide = [80, 100, 81, 100]  # of half the overlap, until it is given the person's shape
     (files / "d.json").write_text(json.dumps([found(wide, 0.9), found(OTHER, 0.8, 2)]))
     recalls = []
     for aspect in ([], ["--detections-aspect", "none"]):
         call(
-            monkeypatch, "--ground-truth", files / "gt.json", "--detections", files / "d.json", "--json",
+            "--ground-truth", files / "gt.json", "--detections", files / "d.json", "--json",
             files / "f.json", "--protocol", "caltech", "--subsets", "Reasonable", "Overlap=75", *aspect,
         )  # fmt: skip
         written = json.loads((files / "f.json").read_text())
@@ -106,16 +106,16 @@ def test_protocol_aspect_and_subsets_are_handed_on(files, monkeypatch, capsys):
     assert recalls == [[1.0, 1.0], [1.0, 0.5]]
 
 
-def test_check_compares_with_the_loop(files, monkeypatch, capsys):
+def test_check_compares_with_the_loop(files, call):
     for protocol in ("citypersons", "caltech"):
-        call(
-            monkeypatch, "--ground-truth", files / "gt.json", "--detections", files / "d.json", "--check", 1,
+        ended = call(
+            "--ground-truth", files / "gt.json", "--detections", files / "d.json", "--check", 1,
             "--protocol", protocol,
         )  # fmt: skip
-        assert capsys.readouterr().out.splitlines()[-1].endswith("times faster, largest difference 0")
+        assert ended.out.splitlines()[-1].endswith("times faster, largest difference 0")
 
 
-def test_caltech_needs_annotations_and_detections_alone(tmp_path, monkeypatch, capsys):
+def test_caltech_needs_annotations_and_detections_alone(tmp_path, call):
     from upright.datasets.caltech import CaltechPedestrians
 
     folder = tmp_path / "R/anno_test_1xnew"
@@ -126,9 +126,8 @@ def test_caltech_needs_annotations_and_detections_alone(tmp_path, monkeypatch, c
     results.mkdir(parents=True)
     (results / "V000.txt").write_text("30,100,100,41,100,0.5\n60,5,5,41,100,0.1\n")
     assert len(CaltechPedestrians(tmp_path / "R", "test", annotations="new")) == 2
-    capsys.readouterr()
     call(
-        monkeypatch, "--dataset", "caltech", "--root", tmp_path / "R", "--annotations", "new", "--detections",
+        "--dataset", "caltech", "--root", tmp_path / "R", "--annotations", "new", "--detections",
         tmp_path / "R/res", "--json", tmp_path / "f.json", "--worst", 2, tmp_path / "w.png",
     )  # fmt: skip
     written = json.loads((tmp_path / "f.json").read_text())
@@ -137,17 +136,17 @@ def test_caltech_needs_annotations_and_detections_alone(tmp_path, monkeypatch, c
     assert (tmp_path / "w.png").exists()
 
 
-def test_a_model_is_run_by_pose_and_its_detections_evaluate_alike(tiny, tmp_path, monkeypatch, capsys):
+def test_a_model_is_run_by_pose_and_its_detections_evaluate_alike(tiny, tmp_path, call):
     from upright.detector.model import build_detector
     from upright.detector.weights import save_weights
 
     save_weights(tmp_path / "w.safetensors", build_detector(tiny), {})
     common = ["--dataset", "synthetic", "--length", 2]
     call(
-        monkeypatch, *common, "--weights", tmp_path / "w.safetensors", "--json", tmp_path / "a.json",
+        *common, "--weights", tmp_path / "w.safetensors", "--json", tmp_path / "a.json",
         "--save-detections", tmp_path / "d.json",
     )  # fmt: skip
-    call(monkeypatch, *common, "--detections", tmp_path / "d.json", "--json", tmp_path / "b.json")
+    call(*common, "--detections", tmp_path / "d.json", "--json", tmp_path / "b.json")
     first, second = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
     assert first["poses"]
     assert {name: value for name, value in first.items() if name != "seconds"} == {
@@ -170,11 +169,10 @@ def test_a_model_is_run_by_pose_and_its_detections_evaluate_alike(tiny, tmp_path
         ("--ground-truth gt.json --detections gt.json", "looks like ground truth"),
     ],
 )
-def test_bad_input_is_refused_in_one_line(files, monkeypatch, arguments, fault):
+def test_bad_input_is_refused_in_one_line(files, monkeypatch, call, arguments, fault):
     monkeypatch.chdir(files)
     before = sorted(path.name for path in files.iterdir())
-    with pytest.raises(InputError, match=fault):
-        call(monkeypatch, *arguments.split(), "--json", "f.json")
+    assert fault in call(*arguments.split(), "--json", "f.json").fault
     assert sorted(path.name for path in files.iterdir()) == before
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,7 +35,7 @@ def test_a_document_without_the_marks_is_refused(text: str, tmp_path: Path) -> N
 def test_the_stages_of_a_training_are_told_in_order(tiny: Settings, tmp_path: Path) -> None:
     first = {"command": "one", "steps": 5}
     save_weights(
-        tmp_path / "w.safetensors", build_detector(replace(tiny)), {"command": "two", "steps": 9, "started_from": first}
+        tmp_path / "w.safetensors", build_detector(tiny), {"command": "two", "steps": 9, "started_from": first}
     )
     _, provenance = read_metadata(tmp_path / "w.safetensors")
     assert stages(provenance) == [first, {"command": "two", "steps": 9}]

@@ -130,7 +130,7 @@ class Canvas:
         outline = [np.rint(pixels * (1 << SHIFT)).astype(np.int32)]
         self._part_masks(body)
         cv2.fillPoly(self.alpha, outline, 255, cv2.LINE_8, SHIFT)
-        if self.seen is not None:
+        if self.seen is not None and self.full is not None:
             cv2.fillPoly(self.seen, outline, 255 if body else 0, cv2.LINE_8, SHIFT)
             if body:
                 cv2.fillPoly(self.full, outline, 255, cv2.LINE_8, SHIFT)
@@ -167,7 +167,7 @@ class Canvas:
         thickness = max(1, round(width * self._unit))
         self._part_masks(body)
         cv2.polylines(self.alpha, line, False, 255, thickness, cv2.LINE_8, SHIFT)
-        if self.seen is not None:
+        if self.seen is not None and self.full is not None:
             cv2.polylines(self.seen, line, False, 255 if body else 0, thickness, cv2.LINE_8, SHIFT)
             if body:
                 cv2.polylines(self.full, line, False, 255, thickness, cv2.LINE_8, SHIFT)
@@ -293,7 +293,7 @@ class Canvas:
         colour = full = seen = None
         if self.person:
             full = seen = alpha >= SOLID
-        if self.full is not None:
+        if self.full is not None and self.seen is not None:
             full = cv2.resize(self.full, size, interpolation=cv2.INTER_AREA) >= SOLID
             seen = cv2.resize(self.seen, size, interpolation=cv2.INTER_AREA) >= SOLID
         if self.coloured:

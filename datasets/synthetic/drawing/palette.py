@@ -17,4 +17,5 @@ def pick(rng: np.random.Generator, colours: tuple[Colour, ...], by: int = 14) ->
 
 def shaded(colour: Colour, share: float) -> Colour:
     """The colour, `share` times as bright."""
-    return tuple(int(max(0, min(255, c * share))) for c in colour)
+    red, green, blue = (int(max(0, min(255, c * share))) for c in colour)
+    return red, green, blue

@@ -6,7 +6,7 @@ machine makes the same.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
 
 import cv2
 import numpy as np
@@ -37,16 +37,16 @@ def _normalised(total: np.ndarray, std: int) -> np.ndarray:
 def fractal() -> np.ndarray:
     """Noise with a falling spectrum, as most surfaces have. uint8 (1536, 1728), std 32."""
     rng = np.random.Generator(np.random.PCG64(11))
-    total = sum(_grid_noise(rng, n, n) * (1024 // n) // 16 for n in (8, 16, 32, 64, 128, 256, 512))
-    return _normalised(total, 32)
+    octaves = (_grid_noise(rng, n, n) * (1024 // n) // 16 for n in (8, 16, 32, 64, 128, 256, 512))
+    return _normalised(reduce(np.add, octaves), 32)
 
 
 @cache
 def grain() -> np.ndarray:
     """Fine noise of asphalt, plaster and grass. uint8 (1536, 1728), std 32."""
     rng = np.random.Generator(np.random.PCG64(12))
-    total = sum(_grid_noise(rng, n, n) * weight for n, weight in ((1024, 3), (512, 3), (256, 2), (64, 1)))
-    return _normalised(total, 32)
+    octaves = (_grid_noise(rng, n, n) * weight for n, weight in ((1024, 3), (512, 3), (256, 2), (64, 1)))
+    return _normalised(reduce(np.add, octaves), 32)
 
 
 @cache

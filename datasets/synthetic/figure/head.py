@@ -8,6 +8,7 @@ from math import cos, radians, sin
 import numpy as np
 
 from upright.datasets.synthetic.drawing.canvas import Canvas
+from upright.datasets.synthetic.drawing.palette import shaded
 from upright.datasets.synthetic.figure.look import Look
 from upright.datasets.synthetic.figure.skeleton import Skeleton
 
@@ -137,7 +138,7 @@ def _features(canvas: Canvas, look: Look, frame: Frame) -> None:
         rights, ups = middle + 0.28 * max(0.6, front) * np.cos(angles), -0.34 - 0.2 * np.sin(angles)
         ring = np.array([frame.at(r, u) for r, u in zip(rights.tolist(), ups.tolist(), strict=True)])
         canvas.paint(ring, look.hair_colour)
-    dark = tuple(int(c * 0.35) for c in look.skin)
+    dark = shaded(look.skin, 0.35)
     width = max(0.45, front)
     for eye in (-0.14, 0.14):
         if abs(eye * front + 0.3 * sideways) > 0.42:

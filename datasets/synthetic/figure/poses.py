@@ -162,7 +162,19 @@ def _idle_arms(rng: np.random.Generator, posture: Posture) -> Posture:
         shoulder, elbow, lift = [15.0, 18.0], [70.0, 75.0], [6.0, 6.0]
     else:
         shoulder[side], elbow[side], lift[side] = rng.uniform(60, 100), rng.uniform(0, 25), rng.uniform(0, 30)
-    return replace(posture, shoulder=tuple(shoulder), elbow=tuple(elbow), lift=tuple(lift))
+    return replace(posture, shoulder=_pair(shoulder), elbow=_pair(elbow), lift=_pair(lift))
+
+
+def _pair(sides: list[float]) -> tuple[float, float]:
+    left, right = sides
+    return left, right
+
+
+def _moved(
+    start: tuple[float, float, float], direction: tuple[float, float, float], share: float, length: float
+) -> tuple[float, float, float]:
+    x, y, z = (c + f * share * length for c, f in zip(start, direction, strict=True))
+    return x, y, z
 
 
 def draw_posture(rng: np.random.Generator, pose: str, body: Proportions) -> Posture:
@@ -211,7 +223,7 @@ def draw_posture(rng: np.random.Generator, pose: str, body: Proportions) -> Post
                 lift[side], elbow[side] = rng.uniform(95, 165), rng.uniform(0, 50)
             else:
                 shoulder[side], elbow[side], lift[side] = rng.uniform(120, 175), rng.uniform(0, 60), 10.0
-        return replace(standing, lift=tuple(lift), shoulder=tuple(shoulder), elbow=tuple(elbow))
+        return replace(standing, lift=_pair(lift), shoulder=_pair(shoulder), elbow=_pair(elbow))
     if pose == "leaning" and rng.uniform() < 0.5:
         standing = walking(rng.uniform(), rng.uniform(0.3, 1.0), rng.uniform(0.3, 1.5))
     return _idle_arms(rng, standing)
@@ -274,8 +286,8 @@ def joints(posture: Posture, body: Proportions) -> np.ndarray:
         out = outward * 0.12
         flat = (out * cos(tilt), sin(tilt), cos(tilt))
         sole = (x, y - ankle * cos(tilt), z + ankle * sin(tilt))
-        place[f"heel_{name}"] = tuple(c - f * 0.28 * body.foot for c, f in zip(sole, flat, strict=True))
-        place[f"toe_{name}"] = tuple(c + f * 0.68 * body.foot for c, f in zip(sole, flat, strict=True))
+        place[f"heel_{name}"] = _moved(sole, flat, -0.28, body.foot)
+        place[f"toe_{name}"] = _moved(sole, flat, 0.68, body.foot)
     return np.array([place[name] for name in JOINTS])
 
 

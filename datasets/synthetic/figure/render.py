@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import cos, radians, sin
 
 import numpy as np
@@ -47,9 +48,9 @@ def _parts(skeleton: Skeleton, canvas: Canvas) -> list[tuple[float, Callable[[],
         folded = abs(figure.posture.hip[side == "r"]) > 60
         # Thighs of those who sit, crouch or ride point away from the trunk, all others begin under the clothes.
         depth = 0.6 * knee if folded else 0.2 * leg - 0.08
-        parts.append((depth, lambda side=side, leg=leg: _leg(skeleton, canvas, side, leg)))
+        parts.append((depth, partial(_leg, skeleton, canvas, side, leg)))
         arm = (skeleton[f"elbow_{side}"][2] + skeleton[f"wrist_{side}"][2]) / 2 - skeleton["chest"][2]
-        parts.append((skeleton["chest"][2] + arm + 0.01, lambda side=side, arm=arm: _arm(skeleton, canvas, side, arm)))
+        parts.append((skeleton["chest"][2] + arm + 0.01, partial(_arm, skeleton, canvas, side, arm)))
     parts.append((skeleton["pelvis"][2] - 0.2, lambda: _seat(skeleton, canvas)))
     parts.append((skeleton["chest"][2] * 0.5, lambda: _torso(skeleton, canvas)))
     skull = skeleton["head"][2] + (0.06 if facing > -0.5 else 0.03)

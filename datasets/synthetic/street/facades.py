@@ -40,7 +40,7 @@ def facade(number: int) -> np.ndarray:
     rng = np.random.Generator(np.random.PCG64(1000 + number))
     height, width = _metres(HEIGHT), _metres(WIDTH)
     wall = pick(rng, _WALLS)
-    image = np.empty((height, width, 3), np.uint8)
+    image: np.ndarray = np.empty((height, width, 3), np.uint8)
     image[:] = wall
     kind = str(rng.choice(("plaster", "brick", "stone", "glass"), p=(0.4, 0.28, 0.17, 0.15)))
     _surface(rng, image, wall, kind)

@@ -53,11 +53,11 @@ def render_prop(prop: Prop, scale: float, foot: tuple[float, float], *, coloured
     size = (max(2, round(width * ratio)), max(2, round(height * ratio)))
     method = cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR
     alpha = cv2.resize(stock.alpha, size, interpolation=method)
-    colour = cv2.resize(stock.colour, size, interpolation=method) if coloured else None
+    colour: np.ndarray | None = cv2.resize(stock.colour, size, interpolation=method) if coloured else None
     anchor = stock.foot[0] * ratio
     if prop.mirrored:
         alpha, anchor = np.ascontiguousarray(alpha[:, ::-1]), size[0] - anchor
-        colour = np.ascontiguousarray(colour[:, ::-1]) if coloured else None
+        colour = None if colour is None else np.ascontiguousarray(colour[:, ::-1])
     left, top = round(foot[0] - anchor), round(foot[1] - stock.foot[1] * ratio)
     return Sprite(left, top, alpha, colour, None, None, foot)
 
@@ -82,6 +82,7 @@ def _stock(kind: str, variant: int, halvings: int) -> Stock:
     sprite = canvas.finish(
         textures.cut(texture, offset, canvas.height, canvas.width), 0.8 if kind in ("tree", "bush") else 0.22
     )
+    assert sprite.colour is not None, "the canvas is coloured"
     alpha, colour = sprite.alpha, sprite.colour
     if kind in ("tree", "bush"):
         trunk = round(sprite.foot[1] - sprite.top - (1.8 * scale if kind == "tree" else 0.0))

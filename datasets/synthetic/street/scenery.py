@@ -52,9 +52,8 @@ def _sky(rng: np.random.Generator, image: np.ndarray, view: View) -> None:
     piece = textures.cut(textures.fractal(), offset, half_rows, max(8, half_columns // 2))
     clouds = cv2.resize(piece, (half_columns, half_rows), interpolation=cv2.INTER_LINEAR)
     bias = int(rng.integers(95, 165)) if clear else 110
-    cover = cv2.cvtColor(
-        cv2.convertScaleAbs(cv2.subtract(clouds, bias), alpha=4.0 if clear else 1.0), cv2.COLOR_GRAY2RGB
-    )
+    above = cv2.subtract(clouds, bias)  # type: ignore[call-overload]  # OpenCV's types know no scalars
+    cover = cv2.cvtColor(cv2.convertScaleAbs(above, alpha=4.0 if clear else 1.0), cv2.COLOR_GRAY2RGB)
     white = 244 if clear else int(low.min().clip(0, 255))
     held = cv2.multiply(sky, cv2.bitwise_not(cover), scale=1 / 255)
     sky = cv2.add(held, cv2.convertScaleAbs(cover, alpha=white / 255))
@@ -99,7 +98,7 @@ def _ground(rng: np.random.Generator, image: np.ndarray, view: View) -> None:
     road = pick(rng, _ROADS)
     if view.kind == "street" and view.kerbs:
         _tiles(rng, image, view, ground, (view.left, view.right))
-        _street_road(rng, image, view, road)
+        _street_road(rng, image, view, view.kerbs, road)
     elif view.kind == "front" and view.kerbs:
         _tiles(rng, image, view, ground, wide)
         begin, end = view.kerbs
@@ -107,8 +106,8 @@ def _ground(rng: np.random.Generator, image: np.ndarray, view: View) -> None:
         for z in view.kerbs:
             _strip(image, view, wide, (z - 0.09, z + 0.09), shaded(ground, 1.2))
             _strip(image, view, wide, (z - 0.22, z - 0.09), shaded(road, 0.7))
-        _front_markings(rng, image, view)
-    elif view.kind == "park":
+        _front_markings(rng, image, view, view.kerbs)
+    elif view.kind == "park" and view.kerbs:
         path = pick(rng, ((170, 158, 136), (140, 134, 126), (110, 108, 106)))
         if rng.uniform() < 0.5:
             _strip(image, view, wide, (view.near, view.far * float(rng.uniform(0.2, 0.6))), path)
@@ -120,14 +119,17 @@ def _ground(rng: np.random.Generator, image: np.ndarray, view: View) -> None:
     _roughen(rng, image[top:], view, top)
 
 
-def _street_road(rng: np.random.Generator, image: np.ndarray, view: View, road: Colour) -> None:
-    one, other = view.kerbs
+def _street_road(
+    rng: np.random.Generator, image: np.ndarray, view: View, kerbs: tuple[float, float], road: Colour
+) -> None:
+    one, other = kerbs
     along = (0.5, 300.0)
     _strip(image, view, (one, other), along, road)
     kerb = pick(rng, ((168, 164, 158), (140, 138, 134)))
     for x, inner in ((one, 0.2), (other, -0.2)):
         _strip(image, view, (x - 0.08, x + 0.08), along, kerb)
-        _strip(image, view, tuple(sorted((x + inner * 0.4, x + inner))), along, shaded(road, 0.72))
+        left, right = sorted((x + inner * 0.4, x + inner))
+        _strip(image, view, (left, right), along, shaded(road, 0.72))
     white = pick(rng, ((222, 222, 216), (196, 196, 190)))
     middle = 0.5 * (one + other)
     if rng.uniform() < 0.8:
@@ -140,8 +142,8 @@ def _street_road(rng: np.random.Generator, image: np.ndarray, view: View, road: 
             _strip(image, view, (x, x + 0.5), (z, z + 3.0), white)
 
 
-def _front_markings(rng: np.random.Generator, image: np.ndarray, view: View) -> None:
-    begin, end = view.kerbs
+def _front_markings(rng: np.random.Generator, image: np.ndarray, view: View, kerbs: tuple[float, float]) -> None:
+    begin, end = kerbs
     white = pick(rng, ((222, 222, 216), (196, 196, 190)))
     middle = 0.5 * (begin + end)
     if rng.uniform() < 0.7:

@@ -90,9 +90,9 @@ def test_the_drawn_steps_pass_through_what_is_read():
 
 
 def test_unknown_picture_formats_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"curves\.xyz: no picture format"):
+    with pytest.raises(InputError, match=r"curves\.xyz: not a picture format"):
         plot_curves(tmp_path / "curves.xyz", {"ours": evaluate(TRUTHS, FOUND)})
     for name in ("worst.xyz", "worst"):
-        with pytest.raises(InputError, match="no picture format"):
+        with pytest.raises(InputError, match="not a picture format"):
             draw_worst(tmp_path / name, TRUTHS, FOUND, 5, picture=lambda row: None)
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 import upright.detector.spatial_transformer as room
 from upright.detector.spatial_transformer import (
-    PRIORS,
     Affine,
     Attention,
     ConvolutionalLocalisation,
@@ -27,7 +26,17 @@ from upright.detector.spatial_transformer import (
 ROOT = Path(__file__).parents[3]
 ALL = [Attention(), Affine(), Projective(), ThinPlateSpline()]
 each = pytest.mark.parametrize("transformation", ALL, ids=lambda t: type(t).__name__)
-PARTS = list(PRIORS)
+# Where four transformers start: half width, half height, centre x, centre y.
+WINDOWS = {
+    "whole": (1.0, 1.0, 0.0, 0.0),
+    "top": (0.7, 0.4, 0.0, -0.6),
+    "middle": (0.8, 0.45, 0.0, -0.15),
+    "low": (0.9, 0.5, 0.0, 0.5),
+}
+
+
+def starts(transformation):
+    return [transformation.window(*window) for window in WINDOWS.values()]
 
 
 def moved(module, seed=0):
@@ -39,7 +48,7 @@ def moved(module, seed=0):
 
 
 def parallel(transformation, **options):
-    localisation = ConvolutionalLocalisation(3, transformation, PARTS, widths=(8, 8), bounded=True)
+    localisation = ConvolutionalLocalisation(3, transformation, starts(transformation), widths=(8, 8), bounded=True)
     return moved(ParallelSpatialTransformers(localisation, transformation, (5, 7), **options))
 
 
@@ -87,7 +96,7 @@ def test_parallel_transformers_equal_each_one_alone(transformation, samples):
 
 
 def test_different_priors_give_different_gradients_so_that_transformers_part():
-    localisation = ConvolutionalLocalisation(3, Affine(), PARTS)
+    localisation = ConvolutionalLocalisation(3, Affine(), starts(Affine()))
     module = ParallelSpatialTransformers(localisation, Affine(), (7, 7))
     module(functional.avg_pool2d(torch.randn(4, 3, 34, 34), 3, 1)).square().sum().backward()
     gradient = localisation[-1].linear.bias.grad.view(4, 6)
@@ -181,14 +190,14 @@ def test_compiled_code_gives_the_same():
 def test_a_trained_transformer_is_loaded_again_and_moves_as_a_whole():
     module = parallel(ThinPlateSpline())
     again = ParallelSpatialTransformers(
-        ConvolutionalLocalisation(3, ThinPlateSpline(), PARTS, widths=(8, 8), bounded=True),
+        ConvolutionalLocalisation(3, ThinPlateSpline(), starts(ThinPlateSpline()), widths=(8, 8), bounded=True),
         ThinPlateSpline(),
         (5, 7),
     )
     again.load_state_dict(module.state_dict())
     U = torch.randn(2, 3, 12, 10)
     assert torch.equal(again(U), module(U))
-    assert all(not buffer.is_cuda and buffer.device.type == "meta" for buffer in again.to("meta").buffers())
+    assert {buffer.device.type for buffer in again.to("meta").buffers()} == {"meta"}
 
 
 def test_the_room_imports_torch_and_nothing_else():
@@ -209,10 +218,24 @@ def test_the_room_imports_torch_and_nothing_else():
     assert foreign == []
 
 
+def test_the_folder_can_be_copied_into_another_project(tmp_path):
+    shutil.copytree(Path(room.__file__).parent, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("__pycache__"))
+    program = (
+        "import sys, torch\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from elsewhere import Affine, ConvolutionalLocalisation, SpatialTransformer\n"
+        "affine = Affine()\n"
+        "print(*SpatialTransformer(ConvolutionalLocalisation(3, affine), affine)(torch.zeros(1, 3, 9, 9)).shape)\n"
+        "assert not any(name.split('.')[0] == 'upright' for name in sys.modules)"
+    )
+    command = [sys.executable, "-I", "-c", program, str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["1", "3", "9", "9"]
+
+
 def test_all_names_are_there_and_documented():
     for name in room.__all__:
         thing = getattr(room, name)
-        assert name == "PRIORS" or thing.__doc__, name
+        assert thing.__doc__, name
 
 
 def test_the_examples_of_the_guide_run():

@@ -13,18 +13,23 @@ from scipy.interpolate import RBFInterpolator
 from torch.nn import functional
 
 from upright.detector.spatial_transformer import (
-    PRIORS,
     Affine,
     Attention,
     Projective,
     ThinPlateSpline,
-    prior,
     sampling_grid,
     target_points,
 )
 
 ALL = [Attention(), Affine(), Projective(), ThinPlateSpline()]
 each = pytest.mark.parametrize("transformation", ALL, ids=lambda t: type(t).__name__)
+# Where four transformers start: half width, half height, centre x, centre y.
+WINDOWS = {
+    "whole": (1.0, 1.0, 0.0, 0.0),
+    "top": (0.7, 0.4, 0.0, -0.6),
+    "middle": (0.8, 0.45, 0.0, -0.15),
+    "low": (0.9, 0.5, 0.0, 0.5),
+}
 few = settings(deadline=None, max_examples=25)
 numbers = st.floats(-2, 2, allow_nan=False, width=32)
 
@@ -236,16 +241,16 @@ def test_transformations_have_no_state(transformation):
 
 
 @each
-@pytest.mark.parametrize("name", PRIORS)
-def test_raw_zeros_give_exactly_the_prior(transformation, name):
-    theta = prior(transformation, name)
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
+def test_raw_zeros_give_exactly_the_prior(transformation, window):
+    theta = transformation.window(*window)
     assert torch.equal(transformation.bounded(torch.zeros(3, transformation.num_params), theta), theta.repeat(3, 1))
 
 
 @each
-@pytest.mark.parametrize("name", PRIORS)
-def test_bounded_has_slope_one_in_the_offsets_at_the_prior(transformation, name):
-    theta = prior(transformation, name).double()
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
+def test_bounded_has_slope_one_in_the_offsets_at_the_prior(transformation, window):
+    theta = transformation.window(*window).double()
     zeros = torch.zeros_like(theta)
     bounded = torch.autograd.functional.jacobian(lambda raw: transformation.bounded(raw, theta), zeros)
     displaced = torch.autograd.functional.jacobian(lambda offset: transformation.displaced(theta, offset), zeros)
@@ -254,16 +259,16 @@ def test_bounded_has_slope_one_in_the_offsets_at_the_prior(transformation, name)
 
 
 @each
-@pytest.mark.parametrize("name", PRIORS)
-def test_gradients_of_bounded(transformation, name):
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
+def test_gradients_of_bounded(transformation, window):
     raw = torch.randn(2, transformation.num_params, dtype=torch.float64, requires_grad=True)
-    theta = prior(transformation, name).double()
+    theta = transformation.window(*window).double()
     assert torch.autograd.gradcheck(lambda raw: transformation.bounded(raw, theta), raw)
 
 
 @each
-@pytest.mark.parametrize("name", PRIORS)
-def test_bounded_theta_never_leaves_the_region(transformation, name):
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
+def test_bounded_theta_never_leaves_the_region(transformation, window):
     # A grid that is wholly off the map gives output 0 and gradient 0: that transformer would be dead for good.
     sizes = torch.tensor([0.3, 1.0, 1e30])[:, None, None]
     raw = (sizes * torch.randn(3, 700, transformation.num_params, generator=torch.Generator().manual_seed(3))).flatten(
@@ -271,7 +276,7 @@ def test_bounded_theta_never_leaves_the_region(transformation, name):
     )
     signs = torch.randint(0, 2, (2000, transformation.num_params), generator=torch.Generator().manual_seed(4))
     raw = torch.cat([raw, math.inf * (2.0 * signs - 1)])
-    theta = transformation.bounded(raw, prior(transformation, name))
+    theta = transformation.bounded(raw, transformation.window(*window))
     assert theta.isfinite().all()
     middle = transformation.warp(theta, torch.zeros(1, 2))
     assert middle.abs().max() <= 0.9501

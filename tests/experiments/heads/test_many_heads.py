@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +11,7 @@ import pytest
 from upright.detector.model import build_detector
 from upright.detector.settings import PRESETS
 from upright.detector.weights import save_weights
-from upright.experiments.heads.many_heads import VARIANTS
-
-ROOT = Path(__file__).parents[3]
+from upright.experiments.heads.many_heads import VARIANTS, main
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -23,14 +19,15 @@ def test_every_variant_is_a_head_that_can_be_built(name: str) -> None:
     build_detector(replace(PRESETS["light"], **VARIANTS[name].settings))
 
 
-def test_quick_runs_end_to_end_and_keeps_finished_heads(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_quick_runs_end_to_end_and_keeps_finished_heads(tmp_path: Path, call_main) -> None:
     weights, output, document = tmp_path / "w.safetensors", tmp_path / "heads", tmp_path / "head.md"
     save_weights(weights, build_detector(PRESETS["light"]), {})
     document.write_text("<!-- heads -->\n<!-- /heads -->\n")
-    command = [sys.executable, str(ROOT / "experiments/heads/many_heads.py"), "--quick", "--weights", str(weights)]
-    command += ["--variants", "baseline", "affine", "--output", str(output), "--document", str(document)]
-    first = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert first.returncode == 0, first.stderr
+    flags = ["--quick", "--weights", weights, "--variants", "baseline", "affine"]
+    flags += ["--output", output, "--document", document]
+    first = call_main(main, *flags)
+    assert first.status == 0, first.err
     assert "| baseline |" in document.read_text()
     assert "| affine |" in document.read_text()
     files = sorted(path.name for path in (output / "quick").iterdir())
@@ -40,6 +37,6 @@ def test_quick_runs_end_to_end_and_keeps_finished_heads(tmp_path: Path) -> None:
     assert {"Reasonable", "All"} <= set(figures["synthetic"]["lamr"])
 
     written = (output / "quick" / "affine-0.json").stat().st_mtime_ns
-    assert subprocess.run([*command, "--collect"], capture_output=True, check=False).returncode == 0
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert call_main(main, *flags, "--collect").status == 0
+    assert call_main(main, *flags).status == 0
     assert (output / "quick" / "affine-0.json").stat().st_mtime_ns == written

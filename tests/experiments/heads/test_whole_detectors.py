@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from upright.detector.model import build_detector
 from upright.detector.settings import Settings
 from upright.detector.weights import save_weights
-
-ROOT = Path(__file__).parents[3]
+from upright.experiments.heads.whole_detectors import main
 
 
 def make_run(directory: Path, settings: Settings, rate: float) -> None:
@@ -22,7 +19,7 @@ def make_run(directory: Path, settings: Settings, rate: float) -> None:
         build_detector(settings),
         {"command": f"train {rate} --output /mine/x", "steps": 7},
     )
-    theta = {"0": {"mean": [1.0, 0.5], "deviation": [0.25, 0.125], "at_bounds": 0.5}}
+    theta = {"0": {"mean": [1.0, 0.5], "std": [0.25, 0.125], "at_bounds": 0.5}}
     entries = [{"step": 1, "theta": theta} if settings.transformers else {"step": 1}, {"step": 2}]
     (directory / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     (directory / "settings.json").write_text("{}")
@@ -32,17 +29,12 @@ def make_run(directory: Path, settings: Settings, rate: float) -> None:
     (directory / "synthetic.json").write_text(json.dumps(figures))
 
 
-def called(*arguments: Path | str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / "experiments/heads/whole_detectors.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_each_run_has_its_row_its_poses_and_its_theta(tiny: Settings, tmp_path: Path) -> None:
+def test_each_run_has_its_row_its_poses_and_its_theta(tiny: Settings, tmp_path: Path, call_main) -> None:
     make_run(tmp_path / "four", tiny, 0.25)
     make_run(tmp_path / "none", replace(tiny, transformers=0), 0.75)
     (tmp_path / "a.md").write_text("<!-- whole -->\n<!-- /whole -->\n")
-    result = called(tmp_path / "four", tmp_path / "none", "--document", tmp_path / "a.md")
-    assert result.returncode == 0, result.stderr
+    ended = call_main(main, tmp_path / "four", tmp_path / "none", "--document", tmp_path / "a.md")
+    assert ended.status == 0, ended.err
     lines = (tmp_path / "a.md").read_text().splitlines()
     assert "| synthetic | four | 4 | 25.0 % | 25.0 % | 0.250 | 0.500 |" in lines
     assert "| synthetic | none | 4 | 75.0 % | 75.0 % | 0.250 | 0.500 |" in lines
@@ -52,10 +44,7 @@ def test_each_run_has_its_row_its_poses_and_its_theta(tiny: Settings, tmp_path: 
     assert "train 0.75 --output runs/none" in lines
 
 
-def test_a_run_that_was_not_evaluated_is_one_line(tiny: Settings, tmp_path: Path) -> None:
+def test_a_run_that_was_not_evaluated_is_one_line(tiny: Settings, tmp_path: Path, call_main) -> None:
     make_run(tmp_path / "four", tiny, 0.25)
     (tmp_path / "four" / "synthetic.json").unlink()
-    result = called(tmp_path / "four")
-    assert result.returncode == 2
-    assert result.stderr.count("\n") == 1
-    assert "holds no evaluation" in result.stderr
+    assert "holds no evaluation" in call_main(main, tmp_path / "four").fault

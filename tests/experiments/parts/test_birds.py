@@ -89,7 +89,7 @@ def test_written_tables_are_read_as_they_were(root: Path) -> None:
         (lambda folder: (folder / "classes.txt").write_text("1\n"), "classes.txt, line 1: 2 columns"),
         (lambda folder: (folder / "image_class_labels.txt").write_text("1 1\n2 3\n"), "names classes that"),
         (lambda folder: (folder / "train_test_split.txt").write_text("2 1\n1 0\n"), "of images.txt, in order"),
-        (lambda folder: (folder / "bounding_boxes.txt").write_text("1 1 1 1 x\n2 1 1 1 1\n"), "is no number"),
+        (lambda folder: (folder / "bounding_boxes.txt").write_text("1 1 1 1 x\n2 1 1 1 1\n"), "is not a number"),
         (lambda folder: (folder / "parts" / "parts.txt").write_text("1 back\n3 crown\n2 tail\n"), "in their order"),
     ],
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,11 @@ ROOT = Path(__file__).parents[3]
     ("layout", "annotations"), [("caltech", "original"), ("caltech", "new"), ("citypersons", None)]
 )
 def test_a_small_layout_has_training_and_validation_pictures(
-    layout: str, annotations: str | None, tmp_path: Path
+    layout: str, annotations: str | None, tmp_path: Path, call_main
 ) -> None:
-    command = [sys.executable, str(ROOT / "tools/recipes/synthetic_layouts.py"), "--layout", layout]
-    command += ["--output", str(tmp_path), "--train", "6", "--test", "2"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
+    main = runpy.run_path(str(ROOT / "tools/recipes/synthetic_layouts.py"))["main"]
+    ended = call_main(main, "--layout", layout, "--output", tmp_path, "--train", 6, "--test", 2)
+    assert ended.status == 0, ended.err
     named = [annotations] if annotations else None
     train = open_dataset(layout, tmp_path, "train", annotations=named, every=3 if layout == "caltech" else None)
     val = open_dataset(layout, tmp_path, "val", annotations=named)
