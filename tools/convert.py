@@ -4,8 +4,8 @@
     python tools/convert.py --dataset crowdhuman --root CROWDHUMAN --output CROWDHUMAN/val.json
     python tools/train.py --dataset coco --root PICTURES --annotations train.json --output runs/mine
 
-Pictures are not copied: `file_name` is relative to ROOT. Boxes are [x, y, width, height] in pixels counted from 0, ignore
-regions are marked by `ignore` and `iscrowd`. docs/data.md tells what counts in each data set.
+Pictures are not copied: `file_name` is relative to ROOT. Boxes are [x, y, width, height] in pixels counted from 0,
+ignore regions are marked by `ignore` and `iscrowd`. docs/data.md tells what counts in each data set.
 """
 
 from __future__ import annotations
@@ -41,7 +41,15 @@ def main() -> None:
     names, sizes = annotations.file_names, annotations.sizes.tolist()
     if paths is not None:
         names = [relative_name(path, Path(arguments.root)) for path in paths]
-        bar = tqdm(zip(paths, sizes, strict=True), total=len(paths), unit="picture", desc="sizes", delay=2, leave=False, disable=None)
+        bar = tqdm(
+            zip(paths, sizes, strict=True),
+            total=len(paths),
+            unit="picture",
+            desc="sizes",
+            delay=2,
+            leave=False,
+            disable=None,
+        )
         sizes = [size if all(size) or not path.is_file() else picture_size(path) for path, size in bar]
     content = coco_json(annotations, file_names=names, sizes=sizes, first_pixel=entry.first_pixel)
     with whole_file(arguments.output) as temporary, temporary.open("w", encoding="utf-8") as file:

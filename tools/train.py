@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from upright.datasets.entry import NoSplit
 from upright.datasets.registry import DATASETS, open_dataset
 from upright.datasets.sample import PedestrianDataset
 from upright.detector.settings import PRESETS, Settings
@@ -80,6 +81,7 @@ def main() -> None:
     pictures = TrainingPictures(parts, Augmentation(settings.min_size, crop, arguments.min_height), options.seed)
     if not len(pictures):
         raise InputError("there is not one picture to train on: check --annotations")
+    refuse_nobody(parts, arguments)
     batches = TrainingBatches(pictures.portrait(), options.batch_size, options.seed)
     options = replace(options, steps=arguments.max_steps or max(1, round(arguments.epochs * batches.steps_an_epoch)))
     device = str(choose_device(arguments.device))
@@ -134,11 +136,34 @@ def training_parts(arguments: argparse.Namespace) -> list[PedestrianDataset]:
     return [chosen, open_dataset("synthetic", split="train", length=arguments.extra_synthetic, seed=arguments.seed)]
 
 
+def refuse_nobody(parts: list[PedestrianDataset], arguments: argparse.Namespace) -> None:
+    """Stop where no box counts: only ignore regions, or no boxes at all, teach that there are no people."""
+    if arguments.extra_synthetic or arguments.dataset == "synthetic":
+        return  # people are in the rendered pictures
+    for part in parts:
+        columns = part.annotations
+        if ((columns.category == 1) & ~columns.ignore).any():
+            return
+    boxes = sum(len(part.annotations.boxes) for part in parts)
+    raise InputError(
+        f"nobody to learn from: of {boxes} boxes in {arguments.root} none counts as a person; check --annotations and "
+        "--person"
+    )
+
+
 def validation_set(arguments: argparse.Namespace) -> PedestrianDataset | None:
     options = validation_options(arguments)
     if options is None:
         return None
-    return open_dataset(arguments.dataset, arguments.root, "val", seed=arguments.seed, **options)
+    try:
+        chosen = open_dataset(arguments.dataset, arguments.root, "val", seed=arguments.seed, **options)
+    except NoSplit as error:
+        print(f"warning: no validation: {error}", file=sys.stderr)
+        return None
+    if getattr(chosen, "unsplit", False):
+        print(f"warning: no validation: {arguments.root} has no split of its own for it", file=sys.stderr)
+        return None
+    return chosen
 
 
 def figures(model: Any, dataset: PedestrianDataset, device: str) -> dict[str, float | None]:

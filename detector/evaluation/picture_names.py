@@ -28,7 +28,9 @@ def rows_by_image_id(images: Any, annotations: Annotations, path: Path) -> dict[
         InputError: a picture is not in the data set, or could be several; two are the same.
     """
     by_id = {image_id: row for row, image_id in enumerate(annotations.image_ids)}
-    named = all(name != str(image_id) for name, image_id in zip(annotations.file_names, by_id, strict=False))
+    named = all(
+        name != str(image_id) for name, image_id in zip(annotations.file_names, annotations.image_ids, strict=True)
+    )
     if not named or not _have_names(images):
         return by_id
     names = [image["file_name"] for image in images]
@@ -45,9 +47,9 @@ def rows_by_image_id(images: Any, annotations: Annotations, path: Path) -> dict[
         row = _row_of(_parts(name), ending, known, by_id.get(image_id))
         if row is None:
             raise InputError(
-                f"{path}: {_shown(name)} (image {_shown(image_id)}) is no picture of the data set, or could be several; "
-                "detections and ground truth must be of the same pictures (a list of the detections alone is matched "
-                "by image_id)"
+                f"{path}: {_shown(name)} (image {_shown(image_id)}) is not a picture of the data set, or could be "
+                "several; detections and ground truth must be of the same pictures (a list of the detections alone is "
+                "matched by image_id)"
             )
         if row in taken:
             raise InputError(
@@ -58,7 +60,7 @@ def rows_by_image_id(images: Any, annotations: Annotations, path: Path) -> dict[
 
 
 def _have_names(images: Any) -> bool:
-    """Whether the entries name pictures; those of a video have a name for all of its frames."""
+    """Whether every entry has an id and a name."""
     return (
         isinstance(images, list)
         and bool(images)
