@@ -168,9 +168,7 @@ def _with_size(picture: AnnotatedPicture) -> AnnotatedPicture:
     if not picture.path.is_file():
         raise InputError(f"the picture {picture.path} is missing: check --root")
     if max(picture.size) > LARGEST:
-        raise InputError(
-            f"the annotations of {picture.path} say {picture.size[0]} x {picture.size[1]} pixels: correct it"
-        )
+        raise InputError(f"the annotations of {picture.path} make it wider or higher than {LARGEST} pixels: correct it")
     if all(picture.size):
         return picture
     return AnnotatedPicture(picture.path, picture_size(picture.path), picture.boxes)

@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from upright.datasets.annotated import (
+    LARGEST,
     AnnotatedBox,
     AnnotatedPicture,
     AnnotatedPictures,
@@ -107,8 +108,8 @@ def _read(path: Path) -> _Annotation:
         raise InputError(f"{path}, line {tree.get(LINE)}: <{tree.tag}> is no annotation of Pascal VOC")
     size = tree.find("size")
     width, height = (0, 0) if size is None else (_number(size, name, path, missing=0) for name in ("width", "height"))
-    if width < 0 or height < 0:
-        raise InputError(f"{path}, line {size.get(LINE)}: the picture's size is negative; correct it")
+    if size is not None and not (0 <= width <= LARGEST and 0 <= height <= LARGEST):
+        raise InputError(f"{path}, line {size.get(LINE)}: {width:g} x {height:g} is no size of a picture; correct it")
     return _Annotation(
         path=path,
         file_name=(tree.findtext("filename") or "").strip(),
