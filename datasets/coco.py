@@ -54,15 +54,16 @@ def read_annotations(path: str | Path, person: str | None = None) -> Annotations
 
 def _persons(categories: Any, used: np.ndarray, wanted: str | None, path: Path) -> set[int]:
     """The numbers of the categories that are people."""
+    number = None if wanted is None else person_number(wanted)
     if not categories:
-        numbers = {PERSON} if wanted is None else {person_number(wanted)}
-        if len(used) and not np.isin(used, list(numbers - {None})).any():
+        persons = {PERSON} if wanted is None else set() if number is None else {number}
+        if len(used) and not np.isin(used, sorted(persons)).any():
             listed = ", ".join(map(str, np.unique(used)[:30].tolist()))
             raise InputError(
                 f"{path} names no categories and has boxes of {listed}: add 'categories', or give the number of "
                 "people with --person NUMBER"
             )
-        return numbers - {None}
+        return persons
     sound = isinstance(categories, list) and all(
         isinstance(category, Mapping) and isinstance(category.get("name"), str) and type(category.get("id")) is int
         for category in categories
@@ -70,8 +71,7 @@ def _persons(categories: Any, used: np.ndarray, wanted: str | None, path: Path) 
     if not sound:
         raise InputError(f"an entry of 'categories' in {path} has no number 'id' and text 'name': add what is missing")
     names = {category["id"]: category["name"] for category in categories}
-    number = None if wanted is None else person_number(wanted)
-    if number in names and wanted not in names.values():
+    if number is not None and number in names and wanted not in names.values():
         return {number}
     found = person_names(names.values(), wanted, path)
     return {number for number, name in names.items() if name in found}

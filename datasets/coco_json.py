@@ -35,7 +35,7 @@ def coco_json(
     boxes = annotations.boxes - shift
     seen = (annotations.visible[:, 2:] > 0).all(axis=1, keepdims=True)
     visible = np.where(seen, annotations.visible - shift, annotations.visible)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for k in np.flatnonzero(annotations.category == 1).tolist():
         rows.append(
             {

@@ -94,7 +94,7 @@ def _box(child: dict[str, Any], kind: str, where: str) -> AnnotatedBox:
 
 
 def _number(values: dict[str, Any], key: str, where: str) -> float:
-    value = values.get(key)
+    value: Any = values.get(key)
     if type(value) not in (int, float) or not abs(value) < 1e9:
         raise InputError(f"{where}: {key} is no finite number; correct it")
     return float(value)

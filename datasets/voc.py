@@ -134,11 +134,12 @@ def _object(element: Element, path: Path) -> AnnotatedBox:
 
 def _number(element: Element, name: str, path: Path, *, missing: float | None = None) -> float:
     child = element.find(name)
-    if child is None or not (child.text or "").strip():
+    words = "" if child is None else (child.text or "").strip()
+    if child is None or not words:
         if missing is not None:
             return missing
         raise InputError(f"{path}, line {element.get(LINE)}: <{element.tag}> has no {name}; add it")
-    return numbers([child.text.strip()], f"{path}, line {child.get(LINE)}")[0]
+    return numbers([words], f"{path}, line {child.get(LINE)}")[0]
 
 
 def parse_xml(path: Path) -> Element:

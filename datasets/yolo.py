@@ -155,13 +155,12 @@ def _from_folders(root: Path, split: str) -> _Layout:
     )
     names = None if names_file is None else dict(enumerate(line for _, line in text_lines(names_file)))
     names_file = names_file or root
-    splits = [name for name in ("train", "val", "valid", "test") if _split_folder(root, name) is not None]
-    wanted = "valid" if split == "val" and "val" not in splits else split
-    if wanted in splits:
-        folder = _split_folder(root, wanted)
-        return _Layout([folder], root, names, names_file)
-    if splits:
-        raise NoSplit(f"{root} has only {', '.join(splits)}, no '{split}': choose another split")
+    folders = {name: folder for name in ("train", "val", "valid", "test") if (folder := _split_folder(root, name))}
+    wanted = "valid" if split == "val" and "val" not in folders else split
+    if wanted in folders:
+        return _Layout([folders[wanted]], root, names, names_file)
+    if folders:
+        raise NoSplit(f"{root} has only {', '.join(folders)}, no '{split}': choose another split")
     folder = root / "images" if (root / "images").is_dir() else root
     return _Layout([folder], root, names, names_file, unsplit=True)
 

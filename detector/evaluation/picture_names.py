@@ -44,18 +44,18 @@ def rows_by_image_id(images: Any, annotations: Annotations, path: Path) -> dict[
     rows: dict[Any, int] = {}
     taken: dict[int, str] = {}
     for image_id, name in zip(ids, names, strict=True):
-        row = _row_of(_parts(name), ending, known, by_id.get(image_id))
-        if row is None:
+        found = _row_of(_parts(name), ending, known, by_id.get(image_id))
+        if found is None:
             raise InputError(
                 f"{path}: {_shown(name)} (image {_shown(image_id)}) is not a picture of the data set, or could be "
                 "several; detections and ground truth must be of the same pictures (a list of the detections alone is "
                 "matched by image_id)"
             )
-        if row in taken:
+        if found in taken:
             raise InputError(
-                f"{path}: {_shown(taken[row])} and {_shown(name)} are the same picture of the data set; keep one"
+                f"{path}: {_shown(taken[found])} and {_shown(name)} are the same picture of the data set; keep one"
             )
-        rows[image_id], taken[row] = row, name
+        rows[image_id], taken[found] = found, name
     return rows
 
 

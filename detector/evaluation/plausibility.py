@@ -60,14 +60,14 @@ def _matched(annotations: Annotations, people: np.ndarray, detections: Detection
 def _other_readings(annotations: Annotations, detections: Detections) -> Iterator[tuple[str, Detections]]:
     corners = detections.boxes.copy()
     corners[:, 2:] -= corners[:, :2]
-    sound = (corners[:, 2:] > 0).all(axis=1)
-    if sound.any():
+    sound = np.flatnonzero((corners[:, 2:] > 0).all(axis=1))
+    if len(sound):
         yield "boxes were corners, x1 y1 x2 y2", _chosen(replace(detections, boxes=corners), sound)
     pictures = len(annotations.image_ids)
     for shift, words in ((1, "next"), (-1, "previous")):
         moved = detections.image_index + shift
-        kept = (moved >= 0) & (moved < pictures)
-        if kept.any():
+        kept = np.flatnonzero((moved >= 0) & (moved < pictures))
+        if len(kept):
             yield f"each image id meant the {words} picture", _chosen(replace(detections, image_index=moved), kept)
 
 
