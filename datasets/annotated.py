@@ -15,11 +15,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from upright.datasets.joints import without_outside
+from upright.datasets.outlines import moved_outlines
 from upright.datasets.pictures import PICTURE_SUFFIXES, picture_size, read_picture
 from upright.datasets.sample import Annotations, Sample
 from upright.errors import InputError
 
 PERSON = 1
+AS_IT_IS = np.eye(2, 3)  # the matrix that moves nothing
 LARGEST = 1_000_000  # width or height of a picture, pixels
 Box = tuple[float, float, float, float]
 
@@ -102,6 +105,11 @@ class AnnotatedPictures:
             attributes={name: values[rows] for name, values in a.attributes.items()},
             id=a.image_ids[index],
             path=str(path),
+            joints=without_outside(a.joints[rows], width, height),
+            # Where the file says how large the picture is, outlines were cut to it when they were read.
+            outlines=a.outlines[rows]
+            if a.sizes[index].all()
+            else moved_outlines(a.outlines[rows], AS_IT_IS, width, height),
         )
 
 

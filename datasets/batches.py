@@ -21,11 +21,15 @@ Pair = tuple[Tensor, Target]
 
 
 def to_tensors(sample: Sample) -> Pair:
-    """Image uint8 (3, H, W) and target: boxes (n, 4), labels (n,) ones, ignore (n,) bool."""
+    """Image uint8 (3, H, W) and target: boxes (n, 4), labels (n,) ones, ignore (n,) bool, keypoints (n, 17, 3).
+
+    The joints are called keypoints because torchvision scales what has that name together with the picture.
+    """
     return torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1))), {
         "boxes": torch.from_numpy(sample.boxes.astype(np.float32)).reshape(-1, 4),
         "labels": torch.ones(len(sample.boxes), dtype=torch.int64),
         "ignore": torch.from_numpy(sample.ignore.astype(bool)),
+        "keypoints": torch.from_numpy(sample.joints.astype(np.float32)),
         "image_id": sample.id,
     }
 

@@ -2,7 +2,7 @@
 
 Reads the field names of COCO (`file_name`) and of the CityPersons evaluation (`im_name`, `vis_bbox`, `vis_ratio`,
 `height`). The list `categories` tells which category is a person, and in files without it that is 1; boxes of other
-categories are background.
+categories are background. `keypoints` (17 joints) and `segmentation` (polygons) are read where they are there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import numpy as np
 
 from upright.datasets.annotated import PERSON, AnnotatedPictures
 from upright.datasets.entry import PERSON_FLAG, DatasetEntry, Flag, Options, validated_on_files
+from upright.datasets.joints import coco_joints
+from upright.datasets.outlines import coco_outlines
 from upright.datasets.persons import person_names, person_number
 from upright.datasets.sample import Annotations
 from upright.errors import InputError
@@ -89,21 +91,25 @@ def _columns(images: list[dict[str, Any]], rows: list[dict[str, Any]], path: Pat
                 "add the image or remove the annotation"
             )
     boxes = _boxes("bbox", rows, path)
+    image_index = np.array([index[row["image_id"]] for row in rows], np.int64)
+    sizes = np.array([[image.get("width") or 0, image.get("height") or 0] for image in images], np.int64)
+    sizes = sizes.reshape(-1, 2)
+    joints, outlines = _bodies(rows, boxes, sizes[image_index], path)
     annotations = Annotations(
         image_ids=ids,
         file_names=[
             str(image.get("file_name") or image.get("im_name") or image["id"]).replace("\\", "/") for image in images
         ],
-        sizes=np.array([[image.get("width") or 0, image.get("height") or 0] for image in images], np.int64).reshape(
-            -1, 2
-        ),
-        image_index=np.array([index[row["image_id"]] for row in rows], np.int64),
+        sizes=sizes,
+        image_index=image_index,
         boxes=boxes,
         visible=_boxes("vis_bbox", rows, path, empty=True),
         ignore=np.array([_flag(row.get("ignore")) or _flag(row.get("iscrowd")) for row in rows], bool),
         height=np.array([row.get("height", box[3]) for row, box in zip(rows, boxes, strict=True)], np.float64),
         visible_ratio=np.array([row.get("vis_ratio", 1.0) for row in rows], np.float64),
         category=np.array([row.get("category_id", PERSON) for row in rows], np.int64),
+        joints=joints,
+        outlines=outlines,
     )
     if not (np.isfinite(annotations.height).all() and np.isfinite(annotations.visible_ratio).all()):
         raise InputError(f"a height or vis_ratio in {path} is not finite: correct it")
@@ -120,6 +126,27 @@ def _flag(value: Any) -> bool:
     if value.strip().lower() not in FLAGS:
         raise ValueError(f"'{value[:40]}' is neither true nor false")
     return FLAGS[value.strip().lower()]
+
+
+def _bodies(
+    rows: list[dict[str, Any]], boxes: np.ndarray, sizes: np.ndarray, path: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """The joints (n, 17, 3) and outlines (n,); one warning counts what is taken as not labelled."""
+    joints, unreadable, refused = coco_joints([row.get("keypoints") for row in rows], sizes)
+    # Masks of crowds are run-length coded in every COCO file: they are no outlines of a person, and no fault.
+    crowds = [_flag(row.get("iscrowd")) for row in rows]
+    outlines, odd = coco_outlines(
+        [None if crowd else row.get("segmentation") for row, crowd in zip(rows, crowds, strict=True)], boxes, sizes
+    )
+    faults = (
+        (unreadable, "keypoints of people that are not 17 times x, y, v"),
+        (refused, "single joints that are not finite, outside their picture or of a v other than 0, 1, 2"),
+        (odd, "segmentations that are no polygons round their box"),
+    )
+    found = ", ".join(f"{count} {words}" for count, words in faults if count)
+    if found:
+        print(f"warning: {found} are taken as not labelled: {path}", file=sys.stderr)
+    return joints, outlines
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -187,6 +214,9 @@ class CocoPedestrians(AnnotatedPictures):
             of all are numbered anew from 1, in their order.
         person: as `read_annotations` takes it.
 
+    Attributes:
+        file_lengths: pictures of each file, which stand one behind the other.
+
     Raises:
         InputError: as `read_annotations`, or a picture is missing.
     """
@@ -197,7 +227,9 @@ class CocoPedestrians(AnnotatedPictures):
         for name, count in Counter(file.resolve() for file in files).items():
             if count > 1:
                 raise InputError(f"the annotations {name} are named more than once: name each file once")
-        columns = joined([read_annotations(file, person) for file in files])
+        parts = [read_annotations(file, person) for file in files]
+        self.file_lengths = [len(part.image_ids) for part in parts]
+        columns = joined(parts)
         if len(set(columns.image_ids)) < len(columns.image_ids):
             names = ", ".join(map(str, files))
             print(f"warning: files share image ids, so all pictures are numbered anew: {names}", file=sys.stderr)
@@ -258,6 +290,8 @@ def joined(parts: Sequence[Annotations]) -> Annotations:
         visible_ratio=column("visible_ratio"),
         category=column("category"),
         attributes={name: np.concatenate([part.attributes[name] for part in parts]) for name in sorted(shared)},
+        joints=column("joints"),
+        outlines=column("outlines"),
         person_ids=frozenset().union(*(part.person_ids for part in parts)),
     )
 

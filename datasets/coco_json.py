@@ -49,10 +49,18 @@ def coco_json(
                 "vis_bbox": visible[k].tolist(),
                 "height": float(annotations.height[k]),
                 "vis_ratio": float(annotations.visible_ratio[k]),
+                **_keypoints(annotations.joints[k]),
                 **{name: _plain(values[k]) for name, values in annotations.attributes.items()},
             }
         )
     return {"categories": [{"id": 1, "name": "pedestrian"}], "images": images, "annotations": rows}
+
+
+def _keypoints(joints: np.ndarray) -> dict[str, list[float] | int]:
+    """The two fields of COCO; none for what has no joints."""
+    labelled = int((joints[:, 2] > 0).sum())
+    values = [round(float(v), 2) for v in joints.reshape(-1)]
+    return {"keypoints": values, "num_keypoints": labelled} if labelled else {}
 
 
 def _plain(value: np.generic) -> str | float:

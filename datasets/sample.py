@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+
+from upright.datasets.joints import no_joints
+from upright.datasets.outlines import no_outlines
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Sample:
         attributes: arrays of length n (pose, lean in degrees, label ...).
         id: the picture's id, as the evaluation's files name it.
         path: where the picture lies, or None where it was rendered.
+        joints: float32 (n, 17, 3), as `upright.datasets.joints` says; v is 0 where none is labelled, as when left out.
+        outlines: object (n,), as `upright.datasets.outlines` says; empty where not known, as when left out.
     """
 
     image: np.ndarray
@@ -31,6 +36,24 @@ class Sample:
     attributes: dict[str, np.ndarray]
     id: int | str
     path: str | None
+    joints: np.ndarray = None  # type: ignore[assignment]  # filled in below
+    outlines: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        _fill_in(self)
+
+    def rows(self, chosen: np.ndarray) -> Sample:
+        """The same picture with these people alone; `chosen` are row numbers or bool (n,)."""
+        return replace(
+            self,
+            boxes=self.boxes[chosen],
+            visible=self.visible[chosen],
+            ignore=self.ignore[chosen],
+            visible_ratio=self.visible_ratio[chosen],
+            attributes={name: values[chosen] for name, values in self.attributes.items()},
+            joints=self.joints[chosen],
+            outlines=self.outlines[chosen],
+        )
 
 
 @dataclass(frozen=True)
@@ -52,6 +75,8 @@ class Annotations:
         visible_ratio: float64 (n,), the file's own ratio; 1 where it has none.
         category: int64 (n,), 1 is a person, whatever number the files give it.
         attributes: arrays of length n (pose, lean in degrees, label ...).
+        joints: float32 (n, 17, 3) and
+        outlines: object (n,), both as in `Sample`.
         person_ids: the numbers that the files give to people; lists of detections for them use the same.
     """
 
@@ -66,7 +91,24 @@ class Annotations:
     visible_ratio: np.ndarray
     category: np.ndarray
     attributes: dict[str, np.ndarray] = field(default_factory=dict)
+    joints: np.ndarray = None  # type: ignore[assignment]  # filled in below
+    outlines: np.ndarray = None  # type: ignore[assignment]
     person_ids: frozenset[int] = frozenset({1})
+
+    def __post_init__(self) -> None:
+        _fill_in(self)
+
+
+def _fill_in(columns: Sample | Annotations) -> None:
+    """Give people of whom nothing was said joints and outlines that are not labelled."""
+    n = len(columns.boxes)
+    if columns.joints is None:
+        object.__setattr__(columns, "joints", no_joints(n))
+    if columns.outlines is None:
+        object.__setattr__(columns, "outlines", no_outlines(n))
+    for name in ("joints", "outlines"):
+        if len(getattr(columns, name)) != n:
+            raise ValueError(f"{n} boxes, but {name} of {len(getattr(columns, name))} people: choose rows of both")
 
 
 class PedestrianDataset(Protocol):

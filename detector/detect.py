@@ -26,7 +26,7 @@ def detect(  # type: ignore[overload-overlap]  # a str is an iterable of str, to
     images: Picture,
     model: Detector | None = ...,
     *,
-    threshold: float = ...,
+    threshold: float | None = ...,
     device: str | None = ...,
     batch_size: int = ...,
 ) -> Detected: ...
@@ -37,7 +37,7 @@ def detect(
     images: Iterable[Picture],
     model: Detector | None = ...,
     *,
-    threshold: float = ...,
+    threshold: float | None = ...,
     device: str | None = ...,
     batch_size: int = ...,
 ) -> list[Detected]: ...
@@ -47,7 +47,7 @@ def detect(
     images: Picture | Iterable[Picture],
     model: Detector | None = None,
     *,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     device: str | None = None,
     batch_size: int = 1,
 ) -> Detected | list[Detected]:
@@ -57,7 +57,7 @@ def detect(
         images: a picture, or an iterable of them, read one batch after the other. A picture is a path, or an array
             uint8 (H, W, 3), RGB (OpenCV's `imread` gives BGR: turn it by `image[..., ::-1]`).
         model: of `load_detector`; by default the released one, which is loaded once and kept.
-        threshold: the lowest score that counts, 0 to 1.
+        threshold: the lowest score that counts, 0 to 1; by default the one that the model's weights hold.
         device: where the released model runs (default: a GPU where there is one); a `model` runs where it is.
         batch_size: pictures a call of the model.
 
@@ -68,7 +68,7 @@ def detect(
     Raises:
         InputError: a file cannot be read, an array is no picture, a setting is out of its range.
     """
-    if not 0 <= threshold <= 1:
+    if threshold is not None and not 0 <= threshold <= 1:
         raise InputError(f"threshold {threshold:g} is not a score: use 0 to 1")
     if batch_size < 1:
         raise InputError(f"batch_size {batch_size} is not a number of pictures: use 1 or more")
@@ -76,6 +76,7 @@ def detect(
         model = _released(str(choose_device(device)))
     elif device is not None:
         raise InputError("a device is for the released model: move yours by model.to(device) and leave device out")
+    threshold = model.settings.threshold if threshold is None else threshold
     one = False
     if isinstance(images, str | os.PathLike) or (isinstance(images, np.ndarray) and images.ndim != 4):
         images, one = [images], True

@@ -176,6 +176,8 @@ def build_heads(settings: Settings, strides: tuple[int, ...]) -> RegionHeads:
         score_threshold=settings.score_threshold,
         nms_threshold=settings.nms_threshold,
         detections=settings.detections,
+        score_scale=settings.score_scale,
+        score_shift=settings.score_shift,
     )
 
 

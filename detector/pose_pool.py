@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import cast
 
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
@@ -44,6 +45,9 @@ class PoseNormalisingPool(nn.Module):
     Raises:
         ValueError: the channels are not a multiple of the number of transformers.
     """
+
+    glance_points: Tensor  # (glance_size^2, 2)
+    crop_points: Tensor  # ((S * bin_samples)^2, 2)
 
     def __init__(
         self,
@@ -102,7 +106,8 @@ class PoseNormalisingPool(nn.Module):
         points = regions.points(self.glance_points)
         side = self.glance_size
         glance = regions.read([m[:, : self.glance_channels] for m in maps], points, (side, side))
-        theta = self.localisation(glance.flatten(1).to(self.localisation[0].weight.dtype))
+        dtype = cast(nn.Linear, self.localisation[0]).weight.dtype
+        theta = self.localisation(glance.flatten(1).to(dtype))
         theta = theta.unflatten(1, (self.transformers, -1))  # (R, N, P)
 
         warped = self.transformation.warp(theta.flatten(0, 1), self.crop_points)  # (R N, points a crop, 2)
@@ -117,7 +122,10 @@ class PoseNormalisingPool(nn.Module):
     def theta_statistics(self) -> Iterator[list[ThetaStatistics]]:
         """Gives a list that each call of the pool, while the context lasts, adds the statistics of its theta to."""
         gathered: list[ThetaStatistics] = []
-        bounds = self.localisation[-1].bounds
+        regression = self.localisation[-1]
+        assert isinstance(regression, ThetaRegression)
+        assert regression.bounds is not None
+        bounds = regression.bounds
         handle = bounds.register_forward_hook(lambda _, raw, __: gathered.append(bounds.statistics(raw[0].detach())))
         try:
             yield gathered

@@ -37,6 +37,7 @@ class Processes:
             return cls()
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
         patient = dist.new_group(backend="gloo", timeout=PATIENCE)
+        assert isinstance(patient, dist.ProcessGroup)  # every process is in it
         return cls(dist.get_rank(), dist.get_world_size(), patient)
 
     def gathered(self, value: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import boxes as box_ops
 
 from upright.detector.backbone import PICTURE
+from upright.detector.evaluation.calibration import SCORE_MARGIN
 from upright.detector.picture_crops import PictureCrops
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 
@@ -110,6 +111,13 @@ class RegionHead(nn.Module):
         return self.score(hidden), self.box(hidden)
 
 
+def calibrated(scores: Tensor, scale: float, shift: float) -> Tensor:
+    """sigmoid(scale logit(score) + shift) of scores (n,) in 0..1; not touched by scale 1 and shift 0."""
+    if (scale, shift) == (1.0, 0.0):
+        return scores
+    return torch.sigmoid(scale * torch.logit(scores, eps=SCORE_MARGIN) + shift)
+
+
 class RegionHeads(RoIHeads):
     """torchvision's region heads for one class, with the crops of a `PoseNormalisingPool` or a `RoIAlignPool`.
 
@@ -119,6 +127,7 @@ class RegionHeads(RoIHeads):
         picture_crops: what is read of the picture itself, given among `features`; None: nothing.
         batch_size_per_image: regions a picture that are learnt from, at most a quarter of them people.
         score_threshold, nms_threshold, detections: what is kept of a picture's regions.
+        score_scale, score_shift: the calibration of the scores, see `calibrated`; it comes before all else.
     """
 
     def __init__(
@@ -131,6 +140,8 @@ class RegionHeads(RoIHeads):
         score_threshold: float,
         nms_threshold: float,
         detections: int,
+        score_scale: float = 1.0,
+        score_shift: float = 0.0,
     ) -> None:
         super().__init__(
             box_roi_pool=pool,
@@ -146,6 +157,8 @@ class RegionHeads(RoIHeads):
             detections_per_img=detections,
         )
         self.picture_crops = picture_crops
+        self.score_scale = score_scale
+        self.score_shift = score_shift
         self.return_theta = False
 
     def forward(
@@ -157,6 +170,7 @@ class RegionHeads(RoIHeads):
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
         """As torchvision's: detections (empty in training) and losses (empty otherwise)."""
         if self.training:
+            assert targets is not None, "training needs targets"
             proposals, _, labels, box_targets = self.select_training_samples(proposals, targets)
         crops, theta = self._crop(features, proposals, image_shapes)
         logits, deltas = self.box_head(crops, theta)
@@ -202,7 +216,7 @@ class RegionHeads(RoIHeads):
         image_shapes: list[tuple[int, int]],
     ) -> list[dict[str, Tensor]]:
         counts = [len(boxes) for boxes in proposals]
-        scores = logits.softmax(dim=1)[:, 1].split(counts)
+        scores = calibrated(logits.softmax(dim=1)[:, 1], self.score_scale, self.score_shift).split(counts)
         boxes = self.box_coder.decode(deltas, proposals).reshape(-1, 4).split(counts)
         theta = logits.new_zeros(len(logits), 0, 0) if theta is None else theta
         thetas = theta.split(counts)

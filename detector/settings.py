@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
@@ -56,6 +57,10 @@ class Settings:
     score_threshold: Annotated[float, "people with lower scores are not detections"] = 0.01
     nms_threshold: Annotated[float, "overlap at which of two boxes the one with the lower score goes"] = 0.5
     detections: Annotated[int, "detections of a picture, at most"] = 200
+    # What tools/calibrate.py found, so no options: the score is sigmoid(score_scale logit(score) + score_shift).
+    score_scale: float = 1.0
+    score_shift: float = 0.0
+    threshold: float = 0.5  # people are shown from this score on
 
     def __post_init__(self) -> None:
         for field in option_fields(Settings):
@@ -64,6 +69,11 @@ class Settings:
             numbers = [v for v in (values if isinstance(values, tuple) else (values,)) if not isinstance(v, str)]
             if field.name != "transformers" and any(not v > 0 for v in numbers):
                 raise InputError(f"no detector can be built with {field.name} = {values}: use numbers above 0")
+        if not (0 < self.score_scale < math.inf and math.isfinite(self.score_shift) and 0 <= self.threshold <= 1):
+            raise InputError(
+                f"score_scale = {self.score_scale}, score_shift = {self.score_shift}, threshold = {self.threshold} are "
+                "no calibration: use a scale above 0, a finite shift, and a threshold from 0 to 1"
+            )
         if self.read == "picture" and self.transformers == 0:
             raise InputError("without transformers there are no canonical crops of the picture: use read 'pyramid'")
         if self.transformers < 0 or (self.transformers and self.channels % self.transformers):

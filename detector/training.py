@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -54,6 +54,11 @@ def schedule(step: int, options: TrainingOptions) -> float:
         return (step + 1) / options.warmup_steps
     progress = (step - options.warmup_steps) / max(1, options.steps - options.warmup_steps)
     return options.final_rate + (1 - options.final_rate) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def theta_statistics(model: Detector, logging: bool) -> AbstractContextManager[list[ThetaStatistics]]:
+    """Those of a step that is logged; they cost too much to be gathered in every one."""
+    return model.pool.theta_statistics() if logging else nullcontext([])
 
 
 def theta_entry(statistics: list[ThetaStatistics]) -> dict[str, Any]:
@@ -146,7 +151,7 @@ def train(
             if isinstance(batch, InputError):
                 raise batch
             logging = due(state.step + 1, pace.log_every, options.steps)
-            with model.pool.theta_statistics() if logging else nullcontext([]) as theta:
+            with theta_statistics(model, logging) as theta:
                 losses = training_step(runner, batch, state, options, device)
             bar.update()
             bar.set_postfix({name.removeprefix("loss_"): f"{v:.3f}" for name, v in losses.items()}, refresh=False)
@@ -163,7 +168,7 @@ def train(
                 saved_at = time.monotonic()
             if stopped:
                 raise KeyboardInterrupt
-            if validating:
+            if validating and validate is not None:
                 run_validation(validate, state, directory, processes)
             if ended:
                 break

@@ -40,9 +40,22 @@ def save_weights(path: str | Path, model: Detector, provenance: dict[str, Any], 
         name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
         for name, value in model.state_dict().items()
     }
-    settings = json.dumps({**json.loads(model.settings.to_json()), "provenance": provenance})
+    _save(Path(path), tensors, model.settings, provenance)
+
+
+def save_with_settings(path: str | Path, source: str | Path, settings: Settings, provenance: dict[str, Any]) -> None:
+    """Write the tensors of the weights file `source`, as they are stored, with other settings and provenance.
+
+    Raises:
+        InputError: `source` cannot be used, or `path` cannot be written.
+    """
+    _save(Path(path), _read(Path(source))[0], settings, provenance)
+
+
+def _save(path: Path, tensors: dict[str, Tensor], settings: Settings, provenance: dict[str, Any]) -> None:
+    metadata = {"settings": json.dumps({**json.loads(settings.to_json()), "provenance": provenance})}
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"settings": settings})
+        save_file(tensors, temporary, metadata=metadata)
         temporary.chmod(0o644)  # safetensors makes it readable by its owner alone
 
 

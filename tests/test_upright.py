@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -46,9 +47,17 @@ def test_a_path_and_its_array_give_the_same_people(street, tmp_path) -> None:
     by_path, by_array = upright.detect(path), upright.detect(street)
     assert len(by_path.scores) > 3
     assert by_path.boxes.shape == (len(by_path.scores), 4)
-    assert by_path.scores.min() >= 0.5
+    assert by_path.scores.min() >= upright.load_detector().settings.threshold
     assert np.array_equal(by_path.boxes, by_array.boxes)
     assert np.array_equal(upright.detect(str(path)).scores, by_array.scores)
+
+
+def test_without_a_threshold_that_of_the_weights_holds(street) -> None:
+    model = upright.load_detector()
+    scores = upright.detect(street, model, threshold=0).scores
+    between = float(scores[3:5].mean())
+    model.settings = replace(model.settings, threshold=between)
+    assert upright.detect(street, model).scores.tolist() == scores[:4].tolist()
 
 
 def test_many_pictures_give_a_list_in_their_order(street) -> None:

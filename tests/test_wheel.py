@@ -17,7 +17,7 @@ from upright.datasets.synthetic import SyntheticPedestrians
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("detector", "datasets", "tools", "weights")
-COMMANDS = ("upright-detect", "upright-train", "upright-evaluate", "upright-benchmark")
+COMMANDS = ("upright-detect", "upright-train", "upright-calibrate", "upright-evaluate", "upright-benchmark")
 
 
 def test_every_package_folder_is_listed() -> None:
@@ -108,6 +108,7 @@ def test_every_command_answers_and_refuses_in_one_line(command, installed, tmp_p
     wrong = {
         "upright-detect": ("nowhere.jpg", "--output", "found"),
         "upright-train": ("--dataset", "coco", "--output", "run"),
+        "upright-calibrate": ("w.safetensors", "--dataset", "coco", "--output", "c.safetensors"),
         "upright-evaluate": ("--dataset", "coco"),
         "upright-benchmark": ("head", "--repeats", "0"),
     }

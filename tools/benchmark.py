@@ -21,7 +21,7 @@ import json
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,7 +103,7 @@ def write_antialias(arguments: argparse.Namespace) -> None:
     write_out(arguments, figures, lines)
 
 
-def write(arguments: argparse.Namespace, figures: dict[str, object], rows: list[list[str]], said: str) -> None:
+def write(arguments: argparse.Namespace, figures: Mapping[str, object], rows: list[list[str]], said: str) -> None:
     """Print a table of both sides and write it where it was asked for."""
     head = ["", "transformers", "baseline", "ratio"]
     first = max(len(row[0]) for row in rows) + 2
@@ -112,7 +112,7 @@ def write(arguments: argparse.Namespace, figures: dict[str, object], rows: list[
     write_out(arguments, figures, [said, "", *table(head, rows)])
 
 
-def write_out(arguments: argparse.Namespace, figures: dict[str, object], lines: list[str]) -> None:
+def write_out(arguments: argparse.Namespace, figures: Mapping[str, object], lines: list[str]) -> None:
     """The figures as JSON and the lines into the document, where they were asked for."""
     if arguments.json:
         with whole_file(arguments.json) as temporary:
@@ -194,7 +194,8 @@ def measure_memory(device: str, transformers: int) -> tuple[dict[str, object], l
     from tqdm import tqdm
 
     cases = [(what, *case) for what in ("crop_inference", "crop_training") for case in MEMORY_CASES]
-    figures, rows = {}, []
+    figures: dict[str, object] = {}
+    rows: list[list[str]] = []
     # A process that has taken memory before may not need to ask for it again.
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         for what, side, proposals in tqdm(cases, desc="measuring"):
@@ -215,9 +216,9 @@ def peak_memory(what: str, device: str, transformers: int, proposals: int, side:
     work = crop_pairs(torch.device(device), transformers, proposals, side)[what][0 if ours else 1]
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
+        allocated = torch.cuda.memory_allocated()
         work()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
+        return (torch.cuda.max_memory_allocated() - allocated) / 2**20
     # What torch sets up at its first call, its threads above all, is not part of the work on large maps.
     crop_pairs(torch.device(device), transformers, 10, 128)[what][0 if ours else 1]()
     Path("/proc/self/clear_refs").write_text("5")  # the peak is from here on (Linux)

@@ -17,6 +17,12 @@ def train() -> None:
     run(main)
 
 
+def calibrate() -> None:
+    from upright.tools.calibrate import main
+
+    run(main)
+
+
 def evaluate() -> None:
     from upright.tools.evaluate import main
 

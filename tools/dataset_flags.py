@@ -9,15 +9,18 @@ from upright.datasets.entry import Flag
 from upright.datasets.registry import DATASETS, dataset_entry
 
 
-def add_dataset_flags(parser: argparse._ArgumentGroup, *, training: bool) -> None:
+def add_dataset_flags(parser: argparse._ArgumentGroup, *, training: bool, validation: bool = True) -> None:
     """Add `--root` and the flags of all data sets; one that several have says in its help what it is to each.
 
     Args:
         parser: the group they belong to.
         training: False leaves out what only training takes.
+        validation: False leaves out what only the choice of a training's validation set takes.
     """
     parser.add_argument("--root", help="folder of the data set (not for synthetic)")
     for name, uses in _flags(training=training).items():
+        if not validation and _first(uses).use == "validation":
+            continue
         flag = _first(uses)
         words = "; ".join(f"{dataset}: {use.help}" for dataset, use in uses.items())
         option = f"--{name.replace('_', '-')}"
@@ -25,6 +28,18 @@ def add_dataset_flags(parser: argparse._ArgumentGroup, *, training: bool) -> Non
             parser.add_argument(option, action="store_true", help=words)
         else:
             parser.add_argument(option, type=flag.type, nargs="+" if flag.many else None, help=words)
+
+
+def add_hold_out_flag(parser: argparse._ArgumentGroup) -> None:
+    """Add `--hold-out`, which means the same pictures to training and to calibration."""
+    parser.add_argument(
+        "--hold-out",
+        type=int,
+        default=0,
+        metavar="N",
+        help="every Nth picture of each annotation file is kept out of training, to validate where there are no "
+        "--val-annotations, and to calibrate on (0, the default: none)",
+    )
 
 
 def dataset_options(arguments: argparse.Namespace) -> dict[str, Any]:

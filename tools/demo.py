@@ -72,7 +72,7 @@ def write_crop_sheet(path: Path, weights: str | None) -> None:
     for index in range(len(pictures)):
         image = pictures[index].image
         (output,) = detect_pictures(model, [image])
-        found = Detected.of(output).above(0.5)
+        found = Detected.of(output).above(model.settings.threshold)
         labels = [f"{score:.2f}" for score in found.scores]
         strips += person_strips(image, *found.regions(), model.pose_pool_transformation, labels)
         if len(strips) >= STRIPS:

@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a picture, a video, or a folder of them")
     parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="where the results go")
     parser.add_argument("--weights", metavar="FILE", help="a weights file (default: the released ones)")
-    parser.add_argument("--threshold", type=float, default=0.5, metavar="X", help="lowest score, 0 to 1 (0.5)")
+    parser.add_argument("--threshold", type=float, metavar="X", help="lowest score, 0 to 1 (default: the weights' own)")
     parser.add_argument(
         "--crops", action="store_true", help="also write NAME-crops: what the spatial transformers read of each person"
     )
@@ -35,7 +35,7 @@ def main() -> None:
         "--batch-size", type=int, default=1, metavar="N", help="frames a call of the model (default: 1)"
     )
     arguments = parser.parse_args()
-    if not 0 <= arguments.threshold <= 1:
+    if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise InputError(f"--threshold {arguments.threshold:g} is not a score: use 0 to 1")
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size {arguments.batch_size} is not a number of frames: use 1 or more")
@@ -67,13 +67,14 @@ def detect(arguments: argparse.Namespace) -> None:
     except OSError as error:
         raise InputError(f"cannot make the folder {arguments.output} ({error.strerror}): give another") from None
 
-    recorder = Recorder(arguments.threshold, transformation)
+    threshold = model.settings.threshold if arguments.threshold is None else arguments.threshold
+    recorder = Recorder(threshold, transformation)
     try:
         timing, notes, errors = detect_sources(model, sources, recorder, device=device, batch_size=arguments.batch_size)
     finally:
         # Also after Ctrl-C: what is finished stays, and the file speaks of just that.
         if recorder.images:
-            settings = {"weights": arguments.weights or "released", "threshold": arguments.threshold}
+            settings = {"weights": arguments.weights or "released", "threshold": threshold}
             recorder.write(arguments.output / "detections.json", settings)
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Log-average miss rate, COCO AP, and miss rate by pose: of a model, or of files of detections.
+"""Log-average miss rate, COCO AP, miss rate by pose, recall at one threshold: of a model, or of files of detections.
 
     # the released weights on a data set
     python tools/evaluate.py --dataset synthetic
@@ -34,6 +34,7 @@ from upright.datasets.pictures import read_picture
 from upright.datasets.registry import DATASETS, dataset_entry, open_dataset
 from upright.datasets.sample import Annotations, PedestrianDataset
 from upright.detector.evaluation import Detections, Result, evaluate, read_detections, write_detections
+from upright.detector.evaluation.at_threshold import figures_at_threshold
 from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
 from upright.detector.evaluation.caltech_results import write_caltech_detections
 from upright.detector.evaluation.coco import coco_ap
@@ -44,6 +45,8 @@ from upright.errors import InputError
 from upright.output import whole_file
 from upright.tools.command import run
 from upright.tools.dataset_flags import add_dataset_flags, dataset_options
+
+THRESHOLD = 0.5  # of detections from a file, which do not say where their detector would draw the line
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,6 +79,12 @@ def parser() -> argparse.ArgumentParser:
     )
     rules.add_argument("--subsets", nargs="+", metavar="NAME", help="default: all of the protocol")
     rules.add_argument(
+        "--threshold",
+        type=float,
+        metavar="X",
+        help=f"score from which people are shown, 0 to 1 (default: the weights' own; {THRESHOLD} for --detections)",
+    )
+    rules.add_argument(
         "--check",
         type=int,
         default=0,
@@ -101,6 +110,7 @@ def main() -> None:
 
     results, objects = {}, {}
     detectors = _detectors(options, dataset, annotations)
+    threshold = _threshold(options)
     for name, detections in detectors.items():
         for suspicion in suspicions(annotations, detections):
             print(f"warning: {name}: {suspicion}", file=sys.stderr)
@@ -110,6 +120,7 @@ def main() -> None:
             "coco": coco_ap(annotations, detections),
             "poses": miss_rate_by_pose(annotations, detections, protocol),
             "leans": miss_rate_by_lean(annotations, detections, protocol),
+            "at_threshold": figures_at_threshold(annotations, detections, threshold),
         }
 
     if options.json:
@@ -146,6 +157,8 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         for name in ("weights", "save_detections"):
             if getattr(options, name):
                 raise InputError(f"--{name.replace('_', '-')} belongs to a model: leave it out beside --detections")
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        raise InputError(f"--threshold {options.threshold:g} is not a score: use 0 to 1")
     if options.worst and not (options.worst[0].isdigit() and int(options.worst[0])):
         raise InputError(f"--worst {options.worst[0]}: the first value is how many, a whole number from 1")
 
@@ -185,6 +198,16 @@ def _detectors(
     return {Path(weights).stem: detections}
 
 
+def _threshold(options: argparse.Namespace) -> float:
+    if options.threshold is not None:
+        return options.threshold
+    if options.detections:
+        return THRESHOLD
+    from upright.detector.weights import RELEASED, read_metadata
+
+    return read_metadata(options.weights or RELEASED)[0].threshold
+
+
 def _name_and_path(text: str) -> tuple[str, str]:
     name, separator, path = text.partition("=")
     if separator and name and not os.path.exists(text):
@@ -211,10 +234,31 @@ def print_tables(figures: dict[str, Any]) -> None:
     coco = figures["coco"]
     shown = ("AP", "AP50", "AP75", "AR100")
     print("\nCOCO  " + "  ".join(f"{key} {'n/a' if coco[key] is None else f'{coco[key]:.3f}'}" for key in shown))
+    _print_at_threshold(figures["at_threshold"])
+
+
+def _print_at_threshold(figures: dict[str, Any]) -> None:
+    print(
+        f"\nfrom a score of {figures['threshold']:.3g}: precision {_percent(figures['precision'])}, "
+        f"{_number(figures['false_people'])} false people a picture"
+    )
+    print(f"{'height, px':<14}{'recall':>11}{'people':>9}")
+    for name, group in [*figures["by_height"].items(), ("all", figures)]:
+        print(f"{name:<14}{_percent(group['recall']):>11}{group['people']:>9}")
+    empty = figures["empty"]
+    if empty["pictures"]:
+        print(
+            f"{empty['pictures']} pictures without people: {_number(empty['false_people'])} false people a picture, "
+            f"{empty['alarmed']} pictures ({_percent(empty['alarmed_share'])}) have one"
+        )
 
 
 def _percent(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.2%}"
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
 
 
 def _warn(name: str, detections: Detections, result: Result) -> None:

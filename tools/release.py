@@ -1,24 +1,27 @@
 """Make a released weights file of a run, and write its figures into the model card and the README.
 
-    python tools/release.py runs/people/last.safetensors --figures synthetic=a.json coco_val=b.json
+    python tools/release.py runs/people/calibrated.safetensors
+    python tools/release.py runs/people/calibrated.safetensors --figures synthetic=a.json coco_val2017=b.json \\
+        --calibration calibration.json --times times.json
 
 The figures are what `tools/evaluate.py --json` wrote for the released file; so it is called twice: first without
-figures to write the file, then, after the evaluations, with them.
+figures to write the file, then, after the evaluations, with them. `--calibration` is what `tools/calibrate.py --json`
+wrote. Where the figures hold the data set of docs/peers.json, the card sets them beside other detectors; `--times` is
+an object with "milliseconds" a picture by name of the detector, taken in one run, and "conditions".
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from upright.errors import InputError
 from upright.tools.command import run
-from upright.tools.report import number, percent, table, write_block
+from upright.tools.model_card import calibration_lines, evaluation_lines, peer_lines, read_figures
+from upright.tools.report import write_block
 
-SUBSETS = ("Reasonable", "Small", "Heavy", "All")
 LIMIT = 16e6  # bytes
 
 
@@ -29,55 +32,64 @@ def main() -> None:
     parser.add_argument("--card", type=Path, default=Path("weights/README.md"), metavar="FILE", help="the model card")
     parser.add_argument("--readme", type=Path, default=Path("README.md"), metavar="FILE", help="gets the first table")
     parser.add_argument("--figures", nargs="+", default=[], metavar="NAME=JSON", help="of tools/evaluate.py")
+    parser.add_argument("--calibration", type=Path, metavar="JSON", help="of tools/calibrate.py")
+    parser.add_argument(
+        "--reliability", type=Path, default=Path("docs/pictures/reliability.png"), metavar="FILE", help="its plot"
+    )
+    parser.add_argument(
+        "--peers", type=Path, default=Path("docs/peers.json"), metavar="JSON", help="of other detectors"
+    )
+    parser.add_argument("--times", type=Path, metavar="JSON", help="milliseconds a picture by detector, and conditions")
     arguments = parser.parse_args()
 
     from upright.detector.weights import load_detector, read_metadata, save_weights
 
     settings, provenance = read_metadata(arguments.weights)
-    save_weights(arguments.output, load_detector(arguments.weights), provenance, half=True)
+    model = load_detector(arguments.weights)
+    # All that is read comes before all that is written.
+    blocks = figure_blocks(arguments, sum(parameter.numel() for parameter in model.parameters()))
+    save_weights(arguments.output, model, provenance, half=True)
     size = arguments.output.stat().st_size
     if size > LIMIT:
         raise InputError(f"{arguments.output} has {size / 1e6:.1f} MB, a released file at most {LIMIT / 1e6:.0f} MB")
     lines = [f"`{arguments.output.name}`, {size / 1e6:.1f} MB, float16. Trained by", ""]
     for stage in stages(provenance):
         lines += ["```", stage["command"], "```", "", f"up to step {stage['steps']}.", ""]
+    if "calibration" in provenance:
+        lines += ["Scores calibrated by", "", "```", provenance["calibration"]["command"], "```", ""]
     lines += ["Settings:", "", "```json", settings.to_json(), "```"]
-    write_block(arguments.card, "training", lines)
+    for name, block in {"training": lines, **blocks}.items():
+        write_block(arguments.card, name, block)
+    if "figures" in blocks:
+        write_block(arguments.readme, "figures", list(takewhile(bool, blocks["figures"])))
+
+
+def figure_blocks(arguments: argparse.Namespace, parameters: int) -> dict[str, list[str]]:
+    """The blocks of the card that the given figures fill, by name."""
+    blocks = {}
     if arguments.figures:
-        lines = figure_lines(arguments.figures)
-        write_block(arguments.card, "figures", lines)
-        write_block(arguments.readme, "figures", list(takewhile(bool, lines)))
+        reports = named_reports(arguments.figures)
+        blocks["figures"] = evaluation_lines(reports)
+        peers = read_figures(arguments.peers, "hand")
+        if peers["data"] in reports:
+            times = read_figures(arguments.times, "hand") if arguments.times else {}
+            blocks["peers"] = peer_lines(peers, reports, arguments.output.stem, parameters / 1e6, times)
+    if arguments.calibration:
+        figures = read_figures(arguments.calibration, "tools/calibrate.py --json")
+        blocks["calibration"] = calibration_lines(figures, arguments.reliability, arguments.card)
+    return blocks
+
+
+def named_reports(named: list[str]) -> dict[str, dict[str, Any]]:
+    """The reports in NAME=JSON files, by name."""
+    parts = (item.partition("=") for item in named)
+    return {name: read_figures(path, "tools/evaluate.py --json") for name, _, path in parts}
 
 
 def stages(provenance: dict[str, Any]) -> list[dict[str, Any]]:
     """The runs that the weights came through, the first one first."""
     earlier = stages(provenance["started_from"]) if "started_from" in provenance else []
     return [*earlier, {"command": provenance["command"], "steps": provenance["steps"]}]
-
-
-def figure_lines(named: list[str]) -> list[str]:
-    reports = {}
-    for item in named:
-        name, _, path = item.partition("=")
-        try:
-            reports[name] = json.loads(Path(path).read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"cannot read the figures {path} ({error}): write them by tools/evaluate.py --json"
-            ) from None
-    head = ["data set", "pictures", "AP", "AP50", *(f"MR {name}" for name in SUBSETS)]
-    rows = [
-        [name, str(report["images"]), number(report["coco"]["AP"]), number(report["coco"]["AP50"])]
-        + [percent(report["subsets"][subset]["lamr"]) for subset in SUBSETS]
-        for name, report in reports.items()
-    ]
-    lines = table(head, rows)
-    for name, report in reports.items():
-        if report.get("poses"):
-            poses = report["poses"]
-            values = [[pose, str(v["ground_truths"]), percent(v["lamr"])] for pose, v in poses.items()]
-            lines += ["", f"By pose ({name}):", "", *table(["pose", "people", "MR"], values)]
-    return lines
 
 
 if __name__ == "__main__":

@@ -21,13 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from upright.datasets.entry import NoSplit
+from upright.datasets.hold_out import hold_out
 from upright.datasets.registry import DATASETS, open_dataset
 from upright.datasets.sample import PedestrianDataset
+from upright.detector.option_fields import option_fields
 from upright.detector.settings import PRESETS, Settings
 from upright.detector.training_options import TrainingOptions, TrainingPace
 from upright.errors import InputError
 from upright.tools.command import add_flags, chosen_settings, given_options, run
-from upright.tools.dataset_flags import add_dataset_flags, dataset_options, recorded_options, validation_options
+from upright.tools.dataset_flags import (
+    add_dataset_flags,
+    add_hold_out_flag,
+    dataset_options,
+    recorded_options,
+    validation_options,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,8 +43,12 @@ def parser() -> argparse.ArgumentParser:
     data = p.add_argument_group("data")
     data.add_argument("--dataset", choices=DATASETS, default="synthetic")
     add_dataset_flags(data, training=True)
+    add_hold_out_flag(data)
     data.add_argument("--extra-synthetic", type=int, default=0, metavar="N", help="N synthetic pictures more an epoch")
     data.add_argument("--min-height", type=float, default=12, help="people lower than this (pixels) are ignored")
+    data.add_argument(
+        "--turn", type=float, default=0, metavar="DEGREES", help="turn pictures by up to that, 180 at most"
+    )
     model = p.add_argument_group("model")
     model.add_argument("--preset", choices=PRESETS, default="light")
     model.add_argument("--backbone-weights", default="default", metavar="{default,none,FILE}")
@@ -62,8 +74,8 @@ def main() -> None:
     settings = chosen_settings(arguments)
     options = TrainingOptions.chosen(arguments.max_steps or 1, given_options(arguments, TrainingOptions))
     pace = TrainingPace(**given_options(arguments, TrainingPace))
-    parts = training_parts(arguments)
-    validation = validation_set(arguments)
+    parts, held_out = training_parts(arguments)
+    validation = validation_set(arguments, held_out)
 
     # Imported late, so that `--help` and bad arguments are answered at once.
     import torch
@@ -78,7 +90,8 @@ def main() -> None:
     from upright.detector.weights import load_backbone, read_metadata, start_from
 
     crop = (settings.crop_height, settings.crop_width)
-    pictures = TrainingPictures(parts, Augmentation(settings.min_size, crop, arguments.min_height), options.seed)
+    augmentation = Augmentation(settings.min_size, crop, arguments.min_height, arguments.turn)
+    pictures = TrainingPictures(parts, augmentation, options.seed)
     if not len(pictures):
         raise InputError("there is not one picture to train on: check --annotations")
     refuse_nobody(parts, arguments)
@@ -102,10 +115,12 @@ def main() -> None:
     processes = Processes.joined(device)
     directory = None
     if processes.rank == 0:
-        data = {name: getattr(arguments, name) for name in ("dataset", "root", "extra_synthetic", "min_height")}
-        data |= recorded_options(arguments)
+        names = ("dataset", "root", "hold_out", "extra_synthetic", "min_height", "turn")
+        data = {name: getattr(arguments, name) for name in names} | recorded_options(arguments)
         start = {"weights": arguments.weights, "backbone_weights": arguments.backbone_weights}
-        everything = {"detector": asdict(settings), "training": asdict(options), "data": data, "start": start}
+        # The calibration is no choice: it comes after the training.
+        choices = {field.name: getattr(settings, field.name) for field in option_fields(Settings)}
+        everything = {"detector": choices, "training": asdict(options), "data": data, "start": start}
         provenance = {"command": shlex.join(command_line(sys.argv)), "pictures": len(pictures)}
         if arguments.weights:
             provenance["started_from"] = read_metadata(arguments.weights)[1]
@@ -128,12 +143,18 @@ def refuse_impossible(arguments: argparse.Namespace) -> None:
             raise InputError(f"--{name.replace('_', '-')} {value:g} leaves nothing to train on: use a number above 0")
 
 
-def training_parts(arguments: argparse.Namespace) -> list[PedestrianDataset]:
+def training_parts(arguments: argparse.Namespace) -> tuple[list[PedestrianDataset], PedestrianDataset | None]:
+    """The data sets to train on, and what `--hold-out` keeps out of them."""
     options = dataset_options(arguments)
     chosen = open_dataset(arguments.dataset, arguments.root, "train", seed=arguments.seed, **options)
+    held_out = None
+    if arguments.hold_out:
+        chosen, held_out = hold_out(chosen, arguments.hold_out)
     if not arguments.extra_synthetic:
-        return [chosen]
-    return [chosen, open_dataset("synthetic", split="train", length=arguments.extra_synthetic, seed=arguments.seed)]
+        return [chosen], held_out
+    options = {"length": arguments.extra_synthetic, "roll": arguments.roll, "poses": arguments.poses}
+    rendered = open_dataset("synthetic", split="train", seed=arguments.seed, **options)
+    return [chosen, rendered], held_out
 
 
 def refuse_nobody(parts: list[PedestrianDataset], arguments: argparse.Namespace) -> None:
@@ -151,7 +172,9 @@ def refuse_nobody(parts: list[PedestrianDataset], arguments: argparse.Namespace)
     )
 
 
-def validation_set(arguments: argparse.Namespace) -> PedestrianDataset | None:
+def validation_set(arguments: argparse.Namespace, held_out: PedestrianDataset | None) -> PedestrianDataset | None:
+    if held_out is not None and not arguments.val_annotations:
+        return held_out
     options = validation_options(arguments)
     if options is None:
         return None

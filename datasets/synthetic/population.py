@@ -7,12 +7,25 @@ from functools import cached_property
 
 import numpy as np
 
-from upright.datasets.synthetic.figure import Figure, Skeleton, body_height, build_skeleton, draw_figure_at_random
-from upright.datasets.synthetic.figure.poses import POSES
+from upright.datasets.synthetic.figure import (
+    Figure,
+    Skeleton,
+    body_height,
+    body_length,
+    build_skeleton,
+    draw_figure_at_random,
+)
+from upright.datasets.synthetic.figure.poses import POSES, SELDOM_POSES
 from upright.datasets.synthetic.street.furniture import VARIANTS, Prop
 from upright.datasets.synthetic.street.view import View
 
-POSE_ODDS = (0.24, 0.32, 0.08, 0.09, 0.06, 0.08, 0.08, 0.05)
+STREET = dict(zip(POSES, (0.24, 0.32, 0.08, 0.09, 0.06, 0.08, 0.08, 0.05), strict=True))
+SELDOM = dict(zip(SELDOM_POSES, (0.13, 0.09, 0.08), strict=True))
+# Which poses people have, and how often; "all" adds those that streets seldom see.
+MIXTURES = {
+    "street": STREET,
+    "all": {pose: (1 - sum(SELDOM.values())) * share for pose, share in STREET.items()} | SELDOM,
+}
 LEAST, MOST = 27.0, 338.0  # heights of people in a picture of 480 rows, a little inside 25 to 350
 
 
@@ -41,9 +54,9 @@ class Placed:
         return build_skeleton(self.what)
 
 
-def draw_population(rng: np.random.Generator, view: View) -> list[Placed]:
-    """Everybody and everything on the ground of a view."""
-    return draw_surroundings(rng, view) + _people(rng, view)
+def draw_population(rng: np.random.Generator, view: View, poses: str = "street") -> list[Placed]:
+    """Everybody and everything on the ground of a view; `poses` is one of `MIXTURES`."""
+    return draw_surroundings(rng, view) + _people(rng, view, MIXTURES[poses])
 
 
 def draw_surroundings(rng: np.random.Generator, view: View) -> list[Placed]:
@@ -59,7 +72,8 @@ def _prop(rng: np.random.Generator, kind: str, size: float = 1.0) -> Prop:
     return Prop(kind, int(rng.integers(VARIANTS)), bool(rng.uniform() < 0.5), size * float(rng.uniform(0.9, 1.12)))
 
 
-def _people(rng: np.random.Generator, view: View) -> list[Placed]:
+def _people(rng: np.random.Generator, view: View, mixture: dict[str, float]) -> list[Placed]:
+    poses, odds = list(mixture), list(mixture.values())
     unit = view.unit
     crowd = int(rng.choice(4, p=(0.04, 0.46, 0.36, 0.14)))
     wanted = (0, int(rng.integers(1, 6)), int(rng.integers(5, 11)), int(rng.integers(11, 20)))[crowd]
@@ -69,7 +83,7 @@ def _people(rng: np.random.Generator, view: View) -> list[Placed]:
     for _ in range(6 * wanted):
         if len(placed) >= wanted or farthest <= nearest:
             break
-        figure = draw_figure_at_random(rng, str(rng.choice(POSES, p=POSE_ODDS)), view.warm)
+        figure = draw_figure_at_random(rng, str(rng.choice(poses, p=odds)), view.warm)
         if placed and rng.uniform() < 0.38:
             # A companion beside, before or behind somebody who is there, looking the same way.
             friend = placed[int(rng.integers(len(placed)))]
@@ -89,7 +103,7 @@ def _people(rng: np.random.Generator, view: View) -> list[Placed]:
 
 def _fits(view: View, person: Placed, x: float, z: float) -> bool:
     """Inside the walls, of a size between the limits, and with at least a quarter in the picture."""
-    tall = person.scale * body_height(person.skeleton)
+    tall = person.scale * body_length(person.skeleton)
     width, height = view.size
     inside = view.left + 0.3 <= x <= view.right - 0.3 and z < view.far - 0.5
     sized = LEAST * view.unit <= tall <= MOST * view.unit

@@ -11,10 +11,11 @@ import numpy as np
 from tqdm import tqdm
 
 from upright.datasets.synthetic import sensor
+from upright.datasets.synthetic.composition import compose
 from upright.datasets.synthetic.figure import Figure, body_height, build_skeleton, draw_figure_at_random
 from upright.datasets.synthetic.figure.poses import cycling, running, walking
 from upright.datasets.synthetic.population import MOST, Placed, draw_surroundings
-from upright.datasets.synthetic.scene import box_columns, compose, generator
+from upright.datasets.synthetic.scene import box_columns, generator
 from upright.datasets.synthetic.street.scenery import paint_scenery
 from upright.datasets.synthetic.street.view import View, draw_view
 from upright.errors import InputError
@@ -85,8 +86,8 @@ def render_video(
 
     Returns:
         A dict for each frame with columns of length n: `boxes` and `visible` (float32 (n, 4), x1 y1 x2 y2, full
-        boxes clipped to the picture), `visible_ratio`, `mask_ratio`, `ignore`, `label`, `pose`, `lean`, and
-        `track` (int64, the same number for the same person in every frame).
+        boxes clipped to the picture), `visible_ratio`, `mask_ratio`, `ignore`, `label`, `pose`, `lean`, `joints`
+        (float32 (n, 17, 3), x y v), and `track` (int64, the same number for the same person in every frame).
 
     Raises:
         InputError: less than one frame, a size that cannot be encoded, or no encoder.

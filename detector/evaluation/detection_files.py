@@ -18,7 +18,7 @@ from upright.errors import InputError
 from upright.output import whole_file
 
 
-def read_detections(path: str | os.PathLike, annotations: Annotations) -> Detections:
+def read_detections(path: str | os.PathLike[str], annotations: Annotations) -> Detections:
     """Detections of a data set, from any layout that the benchmarks use.
 
     Args:
@@ -61,7 +61,7 @@ def read_detections(path: str | os.PathLike, annotations: Annotations) -> Detect
 
 
 def _warn_of_what_is_left_out(
-    path: str | os.PathLike, others: np.ndarray, pictures: int, annotations: Annotations
+    path: str | os.PathLike[str], others: np.ndarray, pictures: int, annotations: Annotations
 ) -> None:
     """Say how many detections are of other categories, and how many pictures the file does not know."""
     if len(others):
@@ -112,7 +112,7 @@ def _results(content: Any, path: Path) -> list[dict[str, Any]]:
     return results
 
 
-def _column(results: list[dict[str, Any]], key: str, path: str | os.PathLike) -> list[Any]:
+def _column(results: list[dict[str, Any]], key: str, path: str | os.PathLike[str]) -> list[Any]:
     try:
         return [result[key] for result in results]
     except KeyError:
@@ -125,7 +125,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def _numbers(values: list[Any], key: str, path: str | os.PathLike) -> np.ndarray:
+def _numbers(values: list[Any], key: str, path: str | os.PathLike[str]) -> np.ndarray:
     if not all(map(_is_number, values)):
         place = next(place for place, value in enumerate(values) if not _is_number(value))
         raise InputError(
@@ -134,7 +134,7 @@ def _numbers(values: list[Any], key: str, path: str | os.PathLike) -> np.ndarray
     return np.array(values, np.float64)
 
 
-def _boxes(values: list[Any], path: str | os.PathLike) -> np.ndarray:
+def _boxes(values: list[Any], path: str | os.PathLike[str]) -> np.ndarray:
     try:
         flat = [number for x, y, width, height in values for number in (x, y, width, height)]
         sound = all(type(number) in (int, float) for number in flat)
@@ -161,7 +161,7 @@ def _boxes(values: list[Any], path: str | os.PathLike) -> np.ndarray:
 
 
 def write_detections(
-    path: str | os.PathLike, annotations: Annotations, detections: Detections, settings: dict[str, Any]
+    path: str | os.PathLike[str], annotations: Annotations, detections: Detections, settings: dict[str, Any]
 ) -> None:
     """Write the project's `detections.json`: one entry in `images` a picture, also where nothing was found.
 

@@ -1,4 +1,4 @@
-"""The benchmark's familiar picture: miss rate against false positives per image, both logarithmic."""
+"""Pictures of figures: the benchmark's familiar curves, and how far scores can be trusted."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from upright.detector.evaluation.calibration import Reliability
 from upright.detector.evaluation.miss_rate import Result, SubsetResult
 from upright.detector.evaluation.protocols import PROTOCOLS
 from upright.errors import InputError
@@ -17,12 +18,14 @@ from upright.output import whole_file
 
 if TYPE_CHECKING:  # matplotlib is imported where a plot is drawn
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # As in the benchmarks' own plots.
 _FPPI_LIMITS = (1e-3, 1e1)
 _MISS_RATE_LIMITS = (0.02, 1.0)
 _MISS_RATE_TICKS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.64, 0.8, 1.0)
 _COLUMNS = 3
+_BARS = ("0.72", "C0", "C1", "C2")  # the first one is what was there before
 
 
 def plot_curves(path: str | os.PathLike[str], results: Mapping[str, Result], *, title: str = "") -> None:
@@ -37,19 +40,11 @@ def plot_curves(path: str | os.PathLike[str], results: Mapping[str, Result], *, 
     Raises:
         InputError: matplotlib cannot write that format, or nothing can be written there.
     """
-    # Without pyplot: no window system, nothing global.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     path = Path(path)
     names = _subsets(next(iter(results.values())))
     columns = min(_COLUMNS, len(names)) if len(names) != 4 else 2
     rows = math.ceil(len(names) / columns)
-    figure = Figure(figsize=(5.2 * columns, 4.4 * rows + 0.4), layout="constrained", dpi=110)
-    canvas = FigureCanvasAgg(figure)
-    formats = canvas.get_supported_filetypes()
-    if path.suffix.lstrip(".").lower() not in formats:
-        raise InputError(f"{path}: not a picture format; end the name in one of .{', .'.join(sorted(formats))}")
+    figure = _figure(path, 5.2 * columns, 4.4 * rows + 0.4)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     colours = {name: f"C{index % 10}" for index, name in enumerate(results)}
     for panel, subset in zip(panels, names, strict=False):
@@ -60,6 +55,57 @@ def plot_curves(path: str | os.PathLike[str], results: Mapping[str, Result], *, 
         figure.suptitle(title, fontsize=12)
     with whole_file(path) as temporary:
         figure.savefig(temporary)
+
+
+def plot_reliability(path: str | os.PathLike[str], results: Mapping[str, Reliability], *, title: str = "") -> None:
+    """Draw how often detections of about the same score are right, above how many there are of each score.
+
+    Args:
+        path: the file, as in `plot_curves`.
+        results: by name (before, after), in the order of the legend, all in bins of the same equal width.
+        title: above the panels.
+
+    Raises:
+        InputError: as `plot_curves`.
+    """
+    path = Path(path)
+    figure = _figure(path, 5.6, 6.2)
+    shares, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    for place, (name, result) in enumerate(results.items()):
+        width = (result.high - result.low) * 0.88 / len(results)
+        left = result.low + (result.high - result.low) * 0.06 + place * width
+        error = "no detections" if math.isnan(result.expected_error) else f"error {result.expected_error:.3f}"
+        colour = _BARS[place % len(_BARS)]
+        shares.bar(left, result.right, width, align="edge", color=colour, label=f"{name}: {error}")
+        counts.bar(left, result.count, width, align="edge", color=colour)
+    shares.plot((0, 1), (0, 1), color="0.2", linewidth=1.2, linestyle="--", label="a score that is a probability")
+    shares.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of detections that are right")
+    shares.legend(loc="upper left", fontsize=9, framealpha=0.9, title="expected calibration error", title_fontsize=8)
+    # From under 1, so that a single detection is seen too.
+    counts.set(yscale="log", xlabel="score", ylabel="detections")
+    counts.set_ylim(bottom=0.7)
+    counts.set_xticks(np.arange(11) / 10)
+    for panel in (shares, counts):
+        panel.grid(color="0.88", linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.spines[["top", "right"]].set_visible(False)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary)
+
+
+def _figure(path: Path, width: float, height: float) -> Figure:
+    """An empty figure, width and height in inches, that can be saved under that name; InputError where it cannot."""
+    # Without pyplot: no window system, nothing global.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=110)
+    formats = FigureCanvasAgg(figure).get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in formats:
+        raise InputError(f"{path}: not a picture format; end the name in one of .{', .'.join(sorted(formats))}")
+    return figure
 
 
 def _subsets(result: Result) -> list[str]:

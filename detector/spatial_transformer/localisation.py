@@ -56,6 +56,9 @@ class BoundedTheta(nn.Module):
         priors: theta (num_params,) that each transformer starts at; by default one starts at the identity.
     """
 
+    priors: Tensor  # (N, P)
+    limits: Tensor  # (N, P)
+
     def __init__(self, transformation: Transformation, priors: Sequence[Tensor] | None = None) -> None:
         super().__init__()
         self.transformation = transformation

@@ -53,6 +53,8 @@ def main() -> None:
 @torch.inference_mode()
 def leans_and_turns(detector: Detector, pictures: int, device: str) -> Iterator[tuple[Tensor, Tensor]]:
     """Of each picture, the leans (n,) of the people found and the turns (n, N) of their crops, in degrees."""
+    transformation = detector.pose_pool_transformation
+    assert transformation is not None
     dataset = open_dataset("synthetic", length=pictures)
     detector.return_theta = True
     for index in tqdm(range(len(dataset)), desc="pictures"):
@@ -66,7 +68,7 @@ def leans_and_turns(detector: Detector, pictures: int, device: str) -> Iterator[
             overlap, person = box_iou(found["boxes"][sure], people).max(dim=1)
             right = overlap >= THRESHOLD
             theta, regions = found["theta"][sure][right], found["proposals"][sure][right]
-            yield lean[person[right]], turn(detector.pose_pool_transformation, theta, regions)
+            yield lean[person[right]], turn(transformation, theta, regions)
 
 
 def turn(transformation: Transformation, theta: Tensor, regions: Tensor) -> Tensor:

@@ -16,10 +16,11 @@ import numpy as np
 from tqdm import tqdm
 
 from upright.datasets.synthetic import sensor
+from upright.datasets.synthetic.composition import compose
 from upright.datasets.synthetic.drawing.palette import pick
 from upright.datasets.synthetic.figure import Figure, body_height, build_skeleton, draw_figure_at_random
 from upright.datasets.synthetic.population import Placed
-from upright.datasets.synthetic.scene import compose, generator
+from upright.datasets.synthetic.scene import generator
 from upright.datasets.synthetic.street.scenery import paint_scenery
 from upright.datasets.synthetic.street.view import View, draw_view
 from upright.errors import InputError

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upright.datasets.augmentation import Augmentation
+from upright.datasets.joints import JOINTS, MIRRORED
+from upright.datasets.outlines import outline_column
 from upright.datasets.sample import Sample
+from upright.errors import InputError
 
 AUGMENTATION = Augmentation(side=120, crop=(96, 128), min_height=12)
 
@@ -93,3 +98,75 @@ def test_people_of_whom_little_is_left_are_ignored() -> None:
     tight = Augmentation(side=480, crop=(96, 128), min_height=0)
     results = [tight(sample([[5, 30, 155, 100]]), seed) for seed in range(8)]
     assert all(result.ignore.all() for result in results)
+
+
+def board() -> Sample:
+    """A white board with its corners as outline; the corners and 13 points of it are the joints."""
+    one = sample([[60, 30, 90, 100]])
+    corners = np.array([[60, 30], [90, 30], [90, 100], [60, 100]], np.float32)
+    joints = np.full((1, JOINTS, 3), 2, np.float32)
+    joints[0, :, 0] = np.linspace(60, 90, JOINTS)
+    joints[0, :, 1] = np.linspace(30, 100, JOINTS)
+    attributes = {"lean": np.array([30], np.float32)}
+    return replace(one, joints=joints, outlines=outline_column([[corners]]), attributes=attributes)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_joints_and_outlines_go_where_the_box_goes(seed: int) -> None:
+    """The first and the last joint are corners of the box, whatever is done; mirrored, the others trade names."""
+    result = AUGMENTATION(board(), seed)
+    height, width = result.image.shape[:2]
+    if not len(result.boxes):
+        return
+    x1, y1, x2, y2 = result.boxes[0]
+    outline = result.outlines[0][0]
+    assert [*outline.min(axis=0), *outline.max(axis=0)] == pytest.approx([x1, y1, x2, y2], abs=1e-2)
+    places, labelled = result.joints[0, :, :2], result.joints[0, :, 2] > 0
+    assert (places[labelled] >= [x1 - 0.01, y1 - 0.01]).all()
+    assert (places[labelled] <= [x2 + 0.01, y2 + 0.01]).all()
+    assert not result.joints[0][~labelled].any()
+    if x1 > 0 and y1 > 0 and x2 < width and y2 < height:
+        assert labelled.all()
+        mirrored = places[0, 0] > places[-1, 0]
+        assert result.attributes["lean"].tolist() == [-30 if mirrored else 30]
+        order = list(MIRRORED) if places[1, 1] > places[2, 1] else list(range(JOINTS))
+        across = np.linspace(x1, x2, JOINTS)
+        by_hand = across[::-1][order] if order != list(range(JOINTS)) else across
+        assert mirrored == (order != list(range(JOINTS)))
+        assert places[:, 0] == pytest.approx(by_hand, abs=2e-2)
+        assert places[:, 1] == pytest.approx(np.linspace(y1, y2, JOINTS)[order], abs=2e-2)
+
+
+def test_both_ways_round_are_tried() -> None:
+    whole = [AUGMENTATION(board(), seed).joints for seed in range(40)]
+    downward = [joints[0, 1, 1] > joints[0, 2, 1] for joints in whole if len(joints) and joints[0, :, 2].all()]
+    assert {bool(flag) for flag in downward} == {True, False}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_turned_boxes_hold_their_turned_board(seed: int) -> None:
+    result = Augmentation(side=120, crop=(96, 128), min_height=0, turn=180)(board(), seed)
+    height, width = result.image.shape[:2]
+    assert result.image.shape == (96, 128, 3)
+    for (x1, y1, x2, y2), ignore in zip(result.boxes, result.ignore, strict=True):
+        if ignore or x1 <= 0 or y1 <= 0 or x2 >= width or y2 >= height:
+            continue
+        labelled = result.joints[0, :, 2] > 0
+        places = result.joints[0, labelled, :2].astype(int)
+        bright = result.image[places[1:-1, 1], places[1:-1, 0]].mean()
+        assert bright > 1.2 * np.median(result.image)
+        assert (result.joints[0, labelled, :2] >= (x1 - 0.1, y1 - 0.1)).all()
+        assert (result.joints[0, labelled, :2] <= (x2 + 0.1, y2 + 0.1)).all()
+
+
+def test_a_turn_of_nothing_is_no_turn() -> None:
+    still = Augmentation(side=120, crop=(96, 128), min_height=12, turn=0)
+    turning = Augmentation(side=120, crop=(96, 128), min_height=12, turn=180)
+    assert (still(board(), 4).image == AUGMENTATION(board(), 4).image).all()
+    assert (turning(board(), 4).image != AUGMENTATION(board(), 4).image).any()
+
+
+@pytest.mark.parametrize("turn", [-1, 181, float("nan")])
+def test_impossible_turns_are_refused(turn: float) -> None:
+    with pytest.raises(InputError, match="0 to 180"):
+        Augmentation(side=120, crop=(96, 128), min_height=12, turn=turn)

@@ -54,17 +54,16 @@ def test_a_training_picture_depends_on_its_address_alone(boards) -> None:
     assert torch.equal(one[0], again[0])
     assert not torch.equal(one[0], later[0])
     assert one[1]["image_id"] == 3  # the third picture of the second part
-    assert set(one[1]) == {"boxes", "labels", "ignore", "image_id"}
+    assert set(one[1]) == {"boxes", "labels", "ignore", "image_id", "keypoints"}
 
 
 def test_targets_of_a_picture_without_people_keep_their_shapes(boards) -> None:
-    from dataclasses import replace
-
-    empty = replace(boards[0], boxes=np.zeros((0, 4), np.float32), ignore=np.zeros(0, bool))
+    empty = boards[0].rows(np.zeros(0, np.int64))
     image, target = to_tensors(empty)
     assert image.shape == (3, 128, 160)
     assert target["boxes"].shape == (0, 4)
     assert target["labels"].shape == (0,)
+    assert target["keypoints"].shape == (0, 17, 3)
 
 
 def test_an_unreadable_picture_comes_as_a_value_out_of_the_worker(boards) -> None:

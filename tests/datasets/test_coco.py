@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from upright.datasets.coco import CocoPedestrians, read_annotations
+from upright.datasets.coco import CocoPedestrians, joined, read_annotations
 from upright.errors import InputError
 
 
@@ -216,3 +216,97 @@ def test_boxes_given_as_corners_are_suspected(tmp_path: Path, capsys: pytest.Cap
 def test_the_people_pack_is_read_whole(shared: Path) -> None:
     data = CocoPedestrians(shared / "data/people", ["coco_val.json"])
     assert (len(data), len(data.annotations.boxes), data.annotations.ignore.sum()) == (381, 1008, 21)
+
+
+KEYPOINTS = [12, 9, 2, 13, 8, 1] + [0, 0, 0] * 15
+OUTLINE = [10.5, 5, 22.5, 5, 22.5, 35, 10.5, 35]
+
+
+def test_joints_and_outlines_come_with_their_people(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    data = CocoPedestrians(tmp_path, [write(tmp_path, {"keypoints": KEYPOINTS, "segmentation": [OUTLINE]})])
+    assert data.annotations.joints.shape == (3, 17, 3)
+    assert data.annotations.joints.dtype == np.float32
+    sample = data[0]
+    assert sample.joints[0, :3].tolist() == [[12, 9, 2], [13, 8, 1], [0, 0, 0]]
+    assert not sample.joints[1].any()
+    assert sample.outlines[0][0].tolist() == [[10.5, 5], [22.5, 5], [22.5, 35], [10.5, 35]]
+    assert sample.outlines[1] == ()
+    assert data[1].joints.shape == (1, 17, 3)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("keypoints", [None, [], [0] * 51])
+def test_people_without_joints_have_none(
+    tmp_path: Path, keypoints: list[int] | None, capsys: pytest.CaptureFixture
+) -> None:
+    assert not read_annotations(write(tmp_path, {"keypoints": keypoints})).joints.any()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "left", "words"),
+    [
+        ({"keypoints": KEYPOINTS[:45]}, 0, "1 keypoints of people"),
+        ({"keypoints": "nose"}, 0, "1 keypoints of people"),
+        ({"keypoints": 7}, 0, "1 keypoints of people"),
+        ({"keypoints": {"nose": 1}}, 0, "1 keypoints of people"),
+        ({"keypoints": [float("nan"), *KEYPOINTS[1:]]}, 1, "1 single joints"),
+        ({"keypoints": [*KEYPOINTS[:2], float("nan"), *KEYPOINTS[3:]]}, 1, "1 single joints"),
+        ({"keypoints": [61, *KEYPOINTS[1:]]}, 1, "1 single joints"),
+        ({"keypoints": [-1, *KEYPOINTS[1:5], 7, *KEYPOINTS[6:]]}, 0, "2 single joints"),
+    ],
+)
+def test_joints_that_cannot_be_used_are_counted_in_one_line_and_not_labelled(
+    tmp_path: Path, change: dict[str, Any], left: int, words: str, capsys: pytest.CaptureFixture
+) -> None:
+    joints = read_annotations(write(tmp_path, change)).joints
+    assert (joints[..., 2] > 0).sum() == left
+    assert np.isfinite(joints).all()
+    warnings = capsys.readouterr().err.splitlines()
+    assert len(warnings) == 1
+    assert words in warnings[0]
+    assert "a.json" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        {"size": [40, 60], "counts": "abc"},
+        "round",
+        [[1, 2, 3, 4]],
+        [[1, 2, 3, 4, 5]],
+        [OUTLINE, None],
+        [[float("nan"), *OUTLINE[1:]]],
+        [[40, 5, 50, 5, 50, 35]],
+    ],
+)
+def test_outlines_that_are_no_polygons_round_their_box_are_counted_and_not_known(
+    tmp_path: Path, segmentation: Any, capsys: pytest.CaptureFixture
+) -> None:
+    assert read_annotations(write(tmp_path, {"segmentation": segmentation})).outlines[0] == ()
+    assert "1 segmentations" in capsys.readouterr().err
+
+
+def test_the_run_length_mask_of_a_crowd_is_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    change = {"segmentation": {"size": [40, 60], "counts": "abc"}, "iscrowd": 1}
+    assert read_annotations(write(tmp_path, change)).outlines[0] == ()
+    assert capsys.readouterr().err == ""
+
+
+def test_joints_outside_a_picture_of_unknown_size_are_not_labelled_either(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    data = json.loads(path.read_text())
+    data["annotations"][2]["keypoints"] = [100, 9, 2, *KEYPOINTS[3:]]
+    data["annotations"][2]["segmentation"] = [[0, 0, 5, 0, 5, 9, 0, 90]]
+    data["annotations"][2]["bbox"] = [0, 0, 5, 90]
+    path.write_text(json.dumps(data))
+    sample = CocoPedestrians(tmp_path, [path])[1]
+    assert (sample.joints[0, :, 2] > 0).sum() == 1
+    assert sample.outlines[0][0].max() == 40
+
+
+def test_joined_files_keep_the_joints_of_each(tmp_path: Path) -> None:
+    one = read_annotations(write(tmp_path, {"keypoints": KEYPOINTS, "segmentation": [OUTLINE]}))
+    both = joined([one, read_annotations(write(tmp_path)), one])
+    assert [bool(joints.any()) for joints in both.joints] == [True, *[False] * 5, True, False, False]
+    assert [len(polygons) for polygons in both.outlines] == [1, *[0] * 5, 1, 0, 0]

@@ -58,6 +58,6 @@ def test_another_seed_opens_another_world() -> None:
 
 
 def test_an_option_of_another_data_set_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match="'synthetic' has no option 'every', only length, seed"):
+    with pytest.raises(InputError, match="'synthetic' has no option 'every', only length, roll, poses, seed"):
         open_dataset("synthetic", every=3)
     assert len(open_dataset("synthetic", length=2, every=None)) == 2  # None: not given

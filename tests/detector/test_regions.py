@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torchvision.models.detection.image_list import ImageList
 
+from upright.detector.evaluation.calibration import Calibration
 from upright.detector.model import Detector, build_detector
 from upright.detector.option_fields import option_fields
-from upright.detector.regions import inside_ignored
+from upright.detector.regions import calibrated, inside_ignored
 from upright.detector.settings import Settings
 
 (TRANSFORMATIONS,) = (field.names for field in option_fields(Settings) if field.name == "transformation")
@@ -98,6 +100,30 @@ def test_detections_are_sorted_inside_the_picture_and_carry_theta(model: Detecto
             assert result[name].min() >= 0
             assert (result[name][:, 2] <= width + 0.01).all()
             assert (result[name][:, 3] <= height + 0.01).all()
+
+
+def test_the_model_calibrates_as_the_evaluation_does() -> None:
+    scores = torch.cat([torch.tensor([0.0, 1.0, 1e-9, 1 - 2**-24]), torch.rand(200)])
+    assert calibrated(scores, 1.0, 0.0) is scores
+    expected = Calibration(0.7, -0.4)(scores.numpy().astype(np.float64))
+    np.testing.assert_allclose(calibrated(scores, 0.7, -0.4).numpy(), expected, atol=1e-6)
+
+
+def test_a_calibration_changes_scores_alone_and_before_the_lowest_one_is_cut_off(tiny: Settings) -> None:
+    settings = replace(tiny, score_threshold=1e-6)
+    plain = build_detector(settings).eval()
+    # Every score of a detector that knows nothing is near 0.5, and after this near 0.01.
+    bent = build_detector(replace(settings, score_scale=2.0, score_shift=-4.6)).eval()
+    bent.load_state_dict(plain.state_dict())
+    picture = [torch.rand(3, 96, 128)]
+    with torch.inference_mode():
+        (before,), (after,) = plain(picture), bent(picture)
+    assert len(before["scores"]) > 3
+    assert torch.equal(before["boxes"], after["boxes"])
+    assert torch.equal(calibrated(before["scores"], 2.0, -4.6), after["scores"])
+    bent.roi_heads.score_thresh = float(after["scores"][2])
+    with torch.inference_mode():
+        assert torch.equal(bent(picture)[0]["scores"], after["scores"][:2])
 
 
 def test_the_baseline_has_the_same_interface(tiny: Settings) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from upright.detector.option_fields import option_fields
 from upright.detector.settings import PRESETS, Settings
 from upright.errors import InputError
 
@@ -26,11 +27,29 @@ def test_presets_survive_json(name: str) -> None:
         {"glance_channels": 500},
         {"priors": ("wing",)},
         {"priors": ()},
+        {"score_scale": 0.0},
+        {"score_scale": float("inf")},
+        {"score_shift": float("nan")},
+        {"threshold": -0.1},
+        {"threshold": 1.5},
+        {"threshold": float("nan")},
     ],
 )
 def test_settings_that_make_no_detector_are_refused(change: dict) -> None:
     with pytest.raises(InputError):
         replace(PRESETS["light"], **change)
+
+
+def test_files_from_before_there_was_a_calibration_have_none() -> None:
+    values = json.loads(PRESETS["light"].to_json())
+    for name in ("score_scale", "score_shift", "threshold"):
+        del values[name]
+    settings = Settings.from_dict(values)
+    assert (settings.score_scale, settings.score_shift, settings.threshold) == (1.0, 0.0, 0.5)
+
+
+def test_a_calibration_is_a_result_and_no_option() -> None:
+    assert not {"score_scale", "score_shift", "threshold"} & {field.name for field in option_fields(Settings)}
 
 
 def test_fields_of_another_version_are_named() -> None:

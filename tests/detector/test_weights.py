@@ -9,12 +9,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from upright.detector.backbone import imagenet_network
 from upright.detector.model import build_detector
 from upright.detector.settings import PRESETS, Settings
-from upright.detector.weights import RELEASED, load_backbone, load_detector, read_metadata, save_weights, start_from
+from upright.detector.weights import (
+    RELEASED,
+    load_backbone,
+    load_detector,
+    read_metadata,
+    save_weights,
+    save_with_settings,
+    start_from,
+)
 from upright.errors import InputError
 
 
@@ -49,6 +57,18 @@ def test_half_precision_halves_the_file_and_keeps_three_digits(tiny: Settings, t
     assert (tmp_path / "half.safetensors").stat().st_size < 0.55 * (tmp_path / "full.safetensors").stat().st_size
     for name, value in load_detector(tmp_path / "half.safetensors").state_dict().items():
         torch.testing.assert_close(value, model.state_dict()[name], rtol=1e-3, atol=1e-6)
+
+
+def test_other_settings_leave_the_tensors_as_they_are_stored(tiny: Settings, tmp_path: Path) -> None:
+    save_weights(tmp_path / "half.safetensors", build_detector(tiny), {"steps": 9}, half=True)
+    calibrated = replace(tiny, score_scale=0.5, score_shift=-1.25, threshold=0.375)
+    save_with_settings(tmp_path / "new.safetensors", tmp_path / "half.safetensors", calibrated, {"steps": 10})
+    assert read_metadata(tmp_path / "new.safetensors") == (calibrated, {"steps": 10})
+    before, after = load_file(tmp_path / "half.safetensors"), load_file(tmp_path / "new.safetensors")
+    assert before.keys() == after.keys()
+    assert all(before[name].dtype == after[name].dtype and torch.equal(before[name], after[name]) for name in before)
+    heads = load_detector(tmp_path / "new.safetensors").roi_heads
+    assert (heads.score_scale, heads.score_shift) == (0.5, -1.25)
 
 
 def test_no_partial_file_is_left(tiny: Settings, tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ def test_only_the_options_of_the_chosen_data_set_are_given_to_it() -> None:
         "every": 3,
         "sets": [0, 1],
     }
-    assert dataset_options(parsed(*flags)) == {"length": 7}
+    rolled = [*flags, "--roll", "45", "--poses", "all"]
+    assert dataset_options(parsed(*rolled)) == {"length": 7, "roll": 45.0, "poses": "all"}
 
 
 def test_evaluation_has_no_flag_that_only_training_takes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,10 +39,20 @@ def test_evaluation_has_no_flag_that_only_training_takes(capsys: pytest.CaptureF
     assert "--riders" in capsys.readouterr().err
 
 
+def test_without_validation_there_is_no_flag_that_validates_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    add_dataset_flags(parser, training=True, validation=False)
+    assert parser.parse_args(["--riders"]).riders
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--val-annotations", "b.json"])
+    assert "--val-annotations" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
         ("--dataset synthetic --length 7", {}),
+        ("--dataset synthetic --length 7 --roll 45", {"roll": 45.0}),
         ("--dataset coco --annotations a.json", None),
         ("--dataset coco --annotations a.json --val-annotations b.json", {"annotations": ["b.json"], "person": None}),
         ("--dataset yolo --person man", {"annotations": None, "person": "man"}),
@@ -58,6 +69,8 @@ def test_the_settings_of_a_run_keep_their_names() -> None:
     """Runs begun earlier are resumed by these names."""
     assert recorded_options(parsed("--riders", "--val-annotations", "b.json")) == {
         "length": None,
+        "roll": None,
+        "poses": None,
         "annotations": None,
         "sets": None,
         "every": None,

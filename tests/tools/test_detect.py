@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ import torch
 
 from upright.detector.model import build_detector
 from upright.detector.video import VideoReader, VideoWriter
-from upright.detector.weights import save_weights
+from upright.detector.weights import save_weights, save_with_settings
 from upright.tools import detect
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +90,20 @@ def test_pictures_folders_and_videos_in_one_call(tmp_path, call):
         assert x + width <= sizes[found["image_id"]][0] + 1e-3
         assert y + height <= sizes[found["image_id"]][1] + 1e-3
     assert VideoReader(out / "walk.mp4").fps == pytest.approx(29.97)
+
+
+def test_without_a_threshold_that_of_the_weights_holds(tiny, weights, tmp_path, monkeypatch):
+    settings = replace(tiny, threshold=0.25, score_shift=-2.0)  # scores near 0.12
+    save_with_settings(tmp_path / "w.safetensors", weights, settings, {})
+    cv2.imwrite(str(tmp_path / "x.png"), street(1))
+    counts = []
+    for more in ([], ["--threshold", "0.02"]):
+        given = [str(tmp_path / "x.png"), "--output", str(tmp_path / "o"), "--weights", str(tmp_path / "w.safetensors")]
+        monkeypatch.setattr(sys, "argv", ["detect.py", *given, *more])
+        detect.main()
+        content = json.loads((tmp_path / "o/detections.json").read_text())
+        counts.append((content["settings"]["threshold"], len(content["detections"]) > 0))
+    assert counts == [(0.25, False), (0.02, True)]
 
 
 def test_one_entry_a_frame_also_where_nothing_was_found(tmp_path, call):

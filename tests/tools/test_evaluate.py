@@ -61,7 +61,7 @@ def test_two_files_give_table_json_and_one_warning(files, call):
     assert "Reasonable, All, Bare;" in warning
 
     written = json.loads((files / "f.json").read_text())
-    assert list(written) == ["protocol", "images", "seconds", "subsets", "coco", "poses", "leans"]
+    assert list(written) == ["protocol", "images", "seconds", "subsets", "coco", "poses", "leans", "at_threshold"]
     assert (written["protocol"], written["images"], written["poses"]) == ("citypersons", 2, {})
     assert written["seconds"] > 0
     reasonable = written["subsets"]["Reasonable"]
@@ -155,6 +155,23 @@ def test_a_model_is_run_by_pose_and_its_detections_evaluate_alike(tiny, tmp_path
     assert json.loads((tmp_path / "d.json").read_text())["settings"]["dataset"] == "synthetic"
 
 
+def test_the_threshold_is_the_one_that_was_asked_for_or_else_that_of_the_weights(tiny, files, monkeypatch, capsys):
+    from dataclasses import replace
+
+    from upright.detector.model import build_detector
+    from upright.detector.weights import save_weights
+
+    save_weights(files / "w.safetensors", build_detector(replace(tiny, threshold=0.3125)), {})
+    detections = ["--ground-truth", files / "gt.json", "--detections", files / "d.json"]
+    model = ["--dataset", "synthetic", "--length", 1, "--weights", files / "w.safetensors"]
+    given = []
+    for arguments in (detections, [*detections, "--threshold", 0.85], model, [*model, "--threshold", 0]):
+        call(monkeypatch, *arguments, "--json", files / "f.json")
+        given.append(json.loads((files / "f.json").read_text())["at_threshold"]["threshold"])
+        assert f"from a score of {given[-1]:.3g}:" in capsys.readouterr().out
+    assert given == [0.5, 0.85, 0.3125, 0.0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
@@ -163,6 +180,7 @@ def test_a_model_is_run_by_pose_and_its_detections_evaluate_alike(tiny, tmp_path
         ("--ground-truth gt.json --detections d.json --save-detections x", "--save-detections belongs to a model"),
         ("--ground-truth gt.json --detections d.json a/d.json", "the same name"),
         ("--ground-truth gt.json --detections d.json --subsets Tiny", "no subset 'Tiny'"),
+        ("--ground-truth gt.json --detections d.json --threshold 1.5", "--threshold 1.5 is not a score"),
         ("--ground-truth gt.json --detections d.json --worst many w.png", "--worst many"),
         ("--ground-truth gt.json --detections missing.json", "missing.json: no such file"),
         ("--ground-truth missing.json --detections d.json", "missing.json"),

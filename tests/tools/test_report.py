@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from upright.detector.model import build_detector
 from upright.detector.settings import Settings
 from upright.detector.weights import read_metadata, save_weights
 from upright.errors import InputError
-from upright.tools.release import figure_lines, stages
+from upright.tools.release import stages
 from upright.tools.report import table, write_block
 
 DOCUMENT = "# Title\n\n<!-- figures -->\nold\n<!-- /figures -->\n\nWords.\n"
@@ -39,17 +38,3 @@ def test_the_stages_of_a_training_are_told_in_order(tiny: Settings, tmp_path: Pa
     )
     _, provenance = read_metadata(tmp_path / "w.safetensors")
     assert stages(provenance) == [first, {"command": "two", "steps": 9}]
-
-
-def test_figures_that_are_not_there_are_not_invented(tmp_path: Path) -> None:
-    subset = {"lamr": None}
-    report = {
-        "images": 3,
-        "coco": {"AP": 0.25, "AP50": None},
-        "subsets": {name: subset for name in ("Reasonable", "Small", "Heavy", "All")},
-        "poses": {"walking": {"lamr": 0.5, "ground_truths": 4}},
-    }
-    (tmp_path / "a.json").write_text(json.dumps(report))
-    lines = figure_lines([f"val={tmp_path / 'a.json'}"])
-    assert lines[2] == "| val | 3 | 0.250 | n/a | n/a | n/a | n/a | n/a |"
-    assert lines[-1] == "| walking | 4 | 50.0 % |"

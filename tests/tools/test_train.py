@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from upright.tools import train
@@ -153,6 +154,16 @@ def test_two_processes_train_one_detector(root: Path, tmp_path: Path) -> None:
     assert resumed.returncode == 0, resumed.stderr
 
 
+def test_held_out_pictures_are_not_trained_on_and_validate_the_run(root: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = call(command(root, run, "--max-steps", "2", "--hold-out", "3"))
+    assert result.returncode == 0, result.stderr
+    assert "AP50" in json.loads((run / "log.jsonl").read_text().splitlines()[-1])["validation"]
+    assert json.loads((run / "settings.json").read_text())["data"]["hold_out"] == 3
+    with safe_open(run / "last.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["settings"])["provenance"]["pictures"] == 4
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -166,6 +177,8 @@ def test_two_processes_train_one_detector(root: Path, tmp_path: Path) -> None:
         (["--workers", "-1"], "--workers"),
         (["--crop-height", "0"], "crop_height"),
         (["--device", "warp"], "warp"),
+        (["--hold-out", "1"], "--hold-out 1"),
+        (["--hold-out", "7"], "--hold-out 7"),
     ],
 )
 def test_bad_input_is_one_line(change: list[str], words: str, root: Path, tmp_path: Path, call_main) -> None:

@@ -34,14 +34,14 @@ def root(tmp_path: Path) -> Path:
 def test_nobody_who_counts_stops_the_training(root: Path) -> None:
     flags = ("--dataset", "coco", "--root", root, "--annotations")
     nobody, somebody = arguments(*flags, "nobody.json"), arguments(*flags, "somebody.json")
-    train.refuse_nobody(train.training_parts(somebody), somebody)
+    train.refuse_nobody(train.training_parts(somebody)[0], somebody)
     with pytest.raises(InputError, match=r"of 1 boxes in .* none counts as a person"):
-        train.refuse_nobody(train.training_parts(nobody), nobody)
+        train.refuse_nobody(train.training_parts(nobody)[0], nobody)
 
 
 def test_rendered_people_are_enough(root: Path) -> None:
     given = arguments("--dataset", "coco", "--root", root, "--annotations", "nobody.json", "--extra-synthetic", 2)
-    train.refuse_nobody(train.training_parts(given), given)
+    train.refuse_nobody(train.training_parts(given)[0], given)
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def test_a_data_set_without_a_split_to_validate_on_trains_without(
     folder: str, words: str, yolo: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = arguments("--dataset", "yolo", "--root", yolo(folder))
-    assert len(train.training_parts(given)[0]) == 1
-    assert train.validation_set(given) is None
+    assert len(train.training_parts(given)[0][0]) == 1
+    assert train.validation_set(given, None) is None
     (warning,) = capsys.readouterr().err.splitlines()
     assert warning.startswith("warning: no validation: ")
     assert words in warning
@@ -76,5 +76,5 @@ def test_a_data_set_without_a_split_to_validate_on_trains_without(
 def test_a_split_that_is_there_validates(yolo: Callable[[str], Path]) -> None:
     yolo("images/train")
     assert isinstance(
-        train.validation_set(arguments("--dataset", "yolo", "--root", yolo("images/val"))), AnnotatedPictures
+        train.validation_set(arguments("--dataset", "yolo", "--root", yolo("images/val")), None), AnnotatedPictures
     )

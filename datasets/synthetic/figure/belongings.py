@@ -9,6 +9,7 @@ import numpy as np
 
 from upright.datasets.synthetic.drawing.canvas import Canvas
 from upright.datasets.synthetic.drawing.palette import shaded
+from upright.datasets.synthetic.figure.climb import climb_corners, draw_climb
 from upright.datasets.synthetic.figure.skeleton import Skeleton
 
 Part = tuple[float, Callable[[], None]]
@@ -21,6 +22,8 @@ def extent(skeleton: Skeleton) -> tuple[float, float, float, float]:
     points = []
     if skeleton.figure.pose == "cycling":
         points = _wheel(skeleton, -0.22 * stature).tolist() + _wheel(skeleton, 0.4 * stature).tolist()
+    elif skeleton.figure.pose == "climbing":
+        points = climb_corners(skeleton).tolist()
     elif skeleton.figure.seat != "none":
         points = skeleton.place(_seat_corners(skeleton)).tolist()
     if skeleton.figure.look.umbrella:
@@ -42,7 +45,9 @@ def parts(skeleton: Skeleton, canvas: Canvas) -> list[Part]:
     if figure.pose == "cycling":
         found.append((-0.01, lambda: _bicycle_rear(skeleton, canvas)))
         found.append((0.3 * facing, lambda: _bicycle_front(skeleton, canvas)))
-    if figure.seat != "none":
+    if figure.pose == "climbing":
+        found.append((-2.0, lambda: draw_climb(skeleton, canvas)))
+    elif figure.seat != "none":
         found.append((-0.5 if facing > -0.3 else 0.2, lambda: _seat(skeleton, canvas)))
     bag = figure.look.bag
     if bag == "backpack":

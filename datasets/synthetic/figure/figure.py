@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from upright.datasets.synthetic.figure.look import Look, draw_look
-from upright.datasets.synthetic.figure.poses import Posture, draw_posture
+from upright.datasets.synthetic.figure.poses import Posture
+from upright.datasets.synthetic.figure.postures import draw_posture
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,12 @@ class Figure:
 
     Attributes:
         look: body and clothes.
-        pose: one of `poses.POSES`.
+        pose: one of `poses.POSES` or `poses.SELDOM_POSES`.
         posture: the joint angles.
         yaw: degrees; 0 faces the camera, 90 faces right, 180 away, 270 left.
         roll: rotation of the whole figure about its foot in the picture, degrees clockwise.
-        seat: what a sitting person sits on.
+        seat: what a sitting person sits on, or a climbing one climbs on.
+        raised: metres of a climber's lower foot over the ground.
     """
 
     look: Look
@@ -29,6 +31,7 @@ class Figure:
     yaw: float
     roll: float = 0.0
     seat: str = "none"
+    raised: float = 0.0
 
 
 def draw_figure_at_random(rng: np.random.Generator, pose: str, warm: float = 0.5) -> Figure:
@@ -44,5 +47,16 @@ def draw_figure_at_random(rng: np.random.Generator, pose: str, warm: float = 0.5
         roll = 0.0
     elif pose == "cycling":
         roll = float(rng.normal(0, 4.0))
+    elif pose == "lying":
+        # Head to the left or to the right; those who lie a little along the line of sight are seen aslant.
+        roll = float(rng.choice((-1, 1)) * np.clip(rng.normal(90, 14), 60, 120))
+    elif pose == "sitting_low":
+        roll = 0.0
+    elif pose == "climbing":
+        return replace(
+            Figure(look, pose, posture, float(rng.normal(180, 18)) % 360, float(np.clip(rng.normal(0, 6), -12, 12))),
+            seat=str(rng.choice(("ladder", "wall"))),
+            raised=float(rng.uniform(0.1, 1.8)),
+        )
     seat = str(rng.choice(("bench", "chair", "block"))) if pose == "sitting" else "none"
     return Figure(look, pose, posture, yaw % 360, roll, seat)

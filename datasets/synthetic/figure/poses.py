@@ -6,12 +6,13 @@ Frame of the body: (lateral, up, forward), lateral positive to the person's left
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import acos, atan2, cos, degrees, hypot, pi, radians, sin
 
 import numpy as np
 
 POSES = ("standing", "walking", "running", "leaning", "crouching", "sitting", "cycling", "arms_raised")
+SELDOM_POSES = ("lying", "sitting_low", "climbing")  # seldom seen in streets; `sitting_low` is on the ground
 
 LEFT, RIGHT = 0, 1
 
@@ -140,93 +141,11 @@ def cycling(phase: float, body: Proportions, trunk: float = 22.0) -> Posture:
     )
 
 
-def _both(rng: np.random.Generator, low: float, high: float, apart: float = 0.0) -> tuple[float, float]:
-    middle = rng.uniform(low, high)
-    return middle + rng.uniform(-apart, apart), middle + rng.uniform(-apart, apart)
-
-
-def _idle_arms(rng: np.random.Generator, posture: Posture) -> Posture:
-    """Arms that hang, hold a telephone, rest on the hips, are folded, or carry something in front."""
-    kind = rng.choice(6, p=(0.42, 0.2, 0.1, 0.1, 0.12, 0.06))
-    if kind == 0:
-        return replace(posture, shoulder=_both(rng, -8, 12, 6), elbow=_both(rng, 5, 30, 8), lift=_both(rng, 5, 14, 3))
-    shoulder, elbow, lift = list(posture.shoulder), list(posture.elbow), list(posture.lift)
-    side = int(rng.integers(2))
-    if kind == 1:
-        shoulder[side], elbow[side], lift[side] = rng.uniform(10, 40), rng.uniform(80, 140), 8.0
-    elif kind == 2:
-        shoulder, elbow, lift = [-12.0, -12.0], [75.0, 75.0], [34.0, 34.0]
-    elif kind == 3:
-        shoulder, elbow, lift = [18.0, 18.0], [95.0, 100.0], [-2.0, -2.0]
-    elif kind == 4:
-        shoulder, elbow, lift = [15.0, 18.0], [70.0, 75.0], [6.0, 6.0]
-    else:
-        shoulder[side], elbow[side], lift[side] = rng.uniform(60, 100), rng.uniform(0, 25), rng.uniform(0, 30)
-    return replace(posture, shoulder=_pair(shoulder), elbow=_pair(elbow), lift=_pair(lift))
-
-
-def _pair(sides: list[float]) -> tuple[float, float]:
-    left, right = sides
-    return left, right
-
-
 def _moved(
     start: tuple[float, float, float], direction: tuple[float, float, float], share: float, length: float
 ) -> tuple[float, float, float]:
     x, y, z = (c + f * share * length for c, f in zip(start, direction, strict=True))
     return x, y, z
-
-
-def draw_posture(rng: np.random.Generator, pose: str, body: Proportions) -> Posture:
-    """A posture of the named pose (one of `POSES`), varied by `rng`."""
-    if pose == "walking":
-        posture = walking(rng.uniform(), rng.uniform(0.7, 1.15), rng.uniform(0.2, 1.2))
-        return _idle_arms(rng, posture) if rng.uniform() < 0.3 else posture
-    if pose == "running":
-        return running(rng.uniform(), rng.uniform(0.8, 1.1))
-    if pose == "cycling":
-        return cycling(rng.uniform(), body, rng.uniform(8, 42))
-    if pose == "crouching":
-        fold = rng.uniform(85, 125)
-        return Posture(
-            trunk=rng.uniform(15, 55),
-            nod=rng.uniform(-15, 20),
-            hip=(fold, fold + rng.uniform(-25, 5)),
-            spread=_both(rng, 6, 22, 4),
-            knee=(fold + rng.uniform(5, 30), fold + rng.uniform(5, 25)),
-            shoulder=_both(rng, 30, 75, 15),
-            lift=_both(rng, 2, 16, 4),
-            elbow=_both(rng, 15, 75, 15),
-        )
-    if pose == "sitting":
-        return Posture(
-            trunk=rng.uniform(-8, 18),
-            nod=rng.uniform(-5, 30),
-            hip=_both(rng, 78, 92, 4),
-            spread=_both(rng, 3, 16, 3),
-            knee=_both(rng, 70, 98, 10),
-            shoulder=_both(rng, 10, 45, 8),
-            lift=_both(rng, 4, 14, 3),
-            elbow=_both(rng, 25, 75, 12),
-        )
-    standing = Posture(
-        trunk=rng.uniform(-2, 6),
-        nod=rng.uniform(-5, 25),
-        hip=_both(rng, -2, 4, 5),
-        spread=_both(rng, 2, 9, 2),
-        knee=_both(rng, 0, 8, 4),
-    )
-    if pose == "arms_raised":
-        lift, shoulder, elbow = [8.0, 8.0], [0.0, 0.0], [15.0, 15.0]
-        for side in (LEFT, RIGHT) if rng.uniform() < 0.65 else (int(rng.integers(2)),):
-            if rng.uniform() < 0.6:
-                lift[side], elbow[side] = rng.uniform(95, 165), rng.uniform(0, 50)
-            else:
-                shoulder[side], elbow[side], lift[side] = rng.uniform(120, 175), rng.uniform(0, 60), 10.0
-        return replace(standing, lift=_pair(lift), shoulder=_pair(shoulder), elbow=_pair(elbow))
-    if pose == "leaning" and rng.uniform() < 0.5:
-        standing = walking(rng.uniform(), rng.uniform(0.3, 1.0), rng.uniform(0.3, 1.5))
-    return _idle_arms(rng, standing)
 
 
 def _swing(forward: float, out: float, side: int) -> tuple[float, float, float]:

@@ -33,6 +33,7 @@ class View:
         haze_colour: what they fade into.
         light: the light.
         warm: the weather, 0 winter to 1 summer.
+        unit: size of the picture relative to 480 rows; of a rolled camera, of the picture that is seen.
     """
 
     size: tuple[int, int]
@@ -49,11 +50,7 @@ class View:
     haze_colour: Colour
     light: Light
     warm: float
-
-    @property
-    def unit(self) -> float:
-        """Size of the picture relative to 480 rows."""
-        return self.size[1] / 480
+    unit: float
 
     @property
     def near(self) -> float:
@@ -108,6 +105,7 @@ def draw_view(rng: np.random.Generator, size: tuple[int, int]) -> View:
         haze_colour=_haze_colour(rng),
         light=_light(rng, kind),
         warm=float(rng.uniform(0, 1)),
+        unit=unit,
     )
 
 

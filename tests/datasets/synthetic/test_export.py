@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import cv2
+import numpy as np
 import pytest
 
 from upright.datasets.synthetic import SyntheticPedestrians, export, write_citypersons_json
@@ -33,6 +34,10 @@ def test_the_json_holds_the_annotations_and_names_the_pictures(tmp_path):
         assert row["vis_ratio"] == table.visible_ratio[k]
         assert row["ignore"] == row["iscrowd"] == int(table.ignore[k])
         assert row["category_id"] == 1
+        labelled = int((table.joints[k, :, 2] > 0).sum())
+        assert row.get("num_keypoints", 0) == labelled
+        if labelled:
+            assert np.array(row["keypoints"]).reshape(17, 3) == pytest.approx(table.joints[k], abs=0.01)
         assert row["pose"] == table.attributes["pose"][k]
         assert row["lean"] == pytest.approx(float(table.attributes["lean"][k]))
     assert sorted(p.suffix for p in path.parent.iterdir()) == [".jpg"] * 4 + [".json"]

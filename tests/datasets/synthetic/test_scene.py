@@ -10,14 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from upright.datasets.synthetic.composition import LEAST_PIXELS, compose
 from upright.datasets.synthetic.figure import Figure, draw_figure_at_random, render_figure
 from upright.datasets.synthetic.figure.poses import POSES
 from upright.datasets.synthetic.population import Placed
 from upright.datasets.synthetic.scene import (
-    LEAST_PIXELS,
     LEAST_SEEN,
     box_columns,
-    compose,
     describe,
     generator,
     measure_scene,

@@ -26,8 +26,8 @@ def test_default_lengths():
 
 def test_sizes_are_known_without_rendering(monkeypatch):
     dataset = SyntheticPedestrians("val", 3, SIZE)
-    for name in ("render_scene", "measure_scene"):
-        monkeypatch.setattr(f"upright.datasets.synthetic.splits.{name}", None)
+    for name in ("render", "measure"):
+        monkeypatch.setattr(f"upright.datasets.synthetic.scene.Series.{name}", None)
     assert dataset.sizes.tolist() == [list(SIZE)] * 3
     assert dataset.sizes.dtype == np.int64
 
@@ -64,6 +64,17 @@ def test_annotations_are_those_of_the_samples():
     assert np.array_equal(table.visible_ratio, table.visible[:, 2] * table.visible[:, 3] / area)
 
 
+def test_rolled_cameras_and_all_poses_are_other_pictures_with_the_same_ids():
+    plain = SyntheticPedestrians("val", 3, SIZE)
+    rolled = SyntheticPedestrians("val", 3, SIZE, roll=90, poses="all")
+    assert rolled.annotations.image_ids == plain.annotations.image_ids
+    assert not np.array_equal(rolled[1].image, plain[1].image)
+    for i in range(3):
+        mine = rolled.annotations.image_index == i
+        assert np.array_equal(rolled[i].joints, rolled.annotations.joints[mine])
+        assert np.array_equal(rolled[i].attributes["lean"], rolled.annotations.attributes["lean"][mine])
+
+
 def test_an_index_out_of_range_ends_a_loop():
     dataset = SyntheticPedestrians("val", 2, SIZE)
     assert len(list(dataset)) == 2
@@ -86,6 +97,12 @@ def test_bad_arguments_are_one_line_that_names_them(arguments, named):
         SyntheticPedestrians(*arguments)
     assert named in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("option", "named"), [({"roll": 181}, "181 degrees"), ({"poses": "none"}, "'none'")])
+def test_impossible_rolls_and_poses_are_refused(option, named):
+    with pytest.raises(InputError, match=named):
+        SyntheticPedestrians("val", 3, **option)
 
 
 def test_contact_sheet_holds_every_picture():

@@ -8,7 +8,8 @@ import pytest
 
 from upright.datasets.sample import Annotations
 from upright.detector.evaluation import Detections, evaluate
-from upright.detector.evaluation.plots import _steps, plot_curves
+from upright.detector.evaluation.calibration import reliability
+from upright.detector.evaluation.plots import _steps, plot_curves, plot_reliability
 from upright.detector.evaluation.worst import draw_worst, worst_mistakes
 from upright.errors import InputError
 
@@ -89,9 +90,25 @@ def test_the_drawn_steps_pass_through_what_is_read():
     assert [len(part) for part in _steps(evaluate(TRUTHS, NOTHING).subsets["Heavy"])] == [0, 0]
 
 
+def test_reliability_is_drawn_with_the_error_of_each_in_the_legend(tmp_path):
+    scores, right = np.array([0.05, 0.35, 0.95, 0.97]), np.array([False, True, True, False])
+    before, nothing = reliability(scores, right), reliability(np.zeros(0), np.zeros(0, bool))
+    plot_reliability(tmp_path / "r.svg", {"before": before, "after": nothing}, title="four detections")
+    drawing = (tmp_path / "r.svg").read_text()
+    assert f"before: error {before.expected_error:.3f}" in drawing
+    assert "after: no detections" in drawing
+    plot_reliability(tmp_path / "r.png", {"before": before})
+    picture = cv2.imread(str(tmp_path / "r.png"))
+    grey = (picture == (184, 184, 184)).all(axis=2)  # the bars: of 1 / 20, 1 and 1 / 2 of the panel's height
+    assert grey.any(axis=0).sum() > 3 * 0.05 * picture.shape[1]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["r.png", "r.svg"]
+
+
 def test_unknown_picture_formats_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"curves\.xyz: not a picture format"):
         plot_curves(tmp_path / "curves.xyz", {"ours": evaluate(TRUTHS, FOUND)})
+    with pytest.raises(InputError, match=r"reliability\.xyz: not a picture format"):
+        plot_reliability(tmp_path / "reliability.xyz", {})
     for name in ("worst.xyz", "worst"):
         with pytest.raises(InputError, match="not a picture format"):
             draw_worst(tmp_path / name, TRUTHS, FOUND, 5, picture=lambda row: None)

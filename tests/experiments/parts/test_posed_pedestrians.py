@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from upright.datasets.synthetic.scene import compose, generator
+from upright.datasets.synthetic.composition import compose
+from upright.datasets.synthetic.scene import generator
 from upright.errors import InputError
 from upright.experiments.parts.birds import Birds, read_birds
 from upright.experiments.parts.posed_pedestrians import (

@@ -9,7 +9,7 @@ import pytest
 
 from upright.datasets.synthetic.drawing.canvas import Light
 from upright.datasets.synthetic.figure import body_height, build_skeleton, draw_figure_at_random, render_figure
-from upright.datasets.synthetic.figure.poses import POSES, Posture
+from upright.datasets.synthetic.figure.poses import POSES, SELDOM_POSES, Posture
 
 LIGHT = Light((-0.5, 0.5, 0.7), 0.4, 0.6, (0.5, 0.1))
 
@@ -18,7 +18,7 @@ def _border(mask: np.ndarray) -> np.ndarray:
     return np.concatenate((mask[0], mask[-1], mask[:, 0], mask[:, -1]))
 
 
-@pytest.mark.parametrize("pose", POSES)
+@pytest.mark.parametrize("pose", POSES + SELDOM_POSES)
 def test_no_figure_is_cut_by_its_canvas(pose):
     for seed in range(40):
         figure = draw_figure_at_random(np.random.default_rng(seed), pose)
@@ -26,7 +26,7 @@ def test_no_figure_is_cut_by_its_canvas(pose):
         assert not _border(sprite.alpha).any(), f"{pose} {seed}"
 
 
-@pytest.mark.parametrize("pose", POSES)
+@pytest.mark.parametrize("pose", POSES + SELDOM_POSES)
 def test_colours_do_not_change_the_masks(pose):
     figure = draw_figure_at_random(np.random.default_rng(3), pose)
     skeleton = build_skeleton(figure)
@@ -38,7 +38,7 @@ def test_colours_do_not_change_the_masks(pose):
     assert not one.colour[one.alpha == 0].any()
 
 
-@pytest.mark.parametrize("pose", POSES)
+@pytest.mark.parametrize("pose", POSES + SELDOM_POSES)
 def test_the_expected_height_is_that_of_the_mask(pose):
     for seed in range(12):
         figure = draw_figure_at_random(np.random.default_rng(seed), pose)
@@ -49,7 +49,7 @@ def test_the_expected_height_is_that_of_the_mask(pose):
 
 
 def test_everybody_stands_on_the_ground():
-    for pose in POSES:
+    for pose in (*POSES, "lying", "sitting_low"):
         for seed in range(8):
             figure = draw_figure_at_random(np.random.default_rng(seed), pose)
             sprite = render_figure(build_skeleton(figure), 100.0, (0.0, 0.0), LIGHT, coloured=False)

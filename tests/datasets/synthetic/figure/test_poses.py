@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from upright.datasets.synthetic.figure.poses import INDEX, POSES, Posture, draw_posture, joints, project, proportions
+from upright.datasets.synthetic.figure.poses import INDEX, POSES, SELDOM_POSES, Posture, joints, project, proportions
+from upright.datasets.synthetic.figure.postures import draw_posture
 
 
 def test_facing_right_bends_the_trunk_to_the_right():
@@ -18,7 +19,7 @@ def test_facing_right_bends_the_trunk_to_the_right():
 
 def test_limbs_keep_their_length_in_every_pose():
     rng = np.random.default_rng(0)
-    for pose in POSES:
+    for pose in POSES + SELDOM_POSES:
         body = proportions(1.7, 1.0, 0.0)
         points = joints(draw_posture(rng, pose, body), body)
         for side in "lr":
