@@ -16,7 +16,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou, clip_boxes_to_image, generalized_box_iou_loss, nms
 
 from upright.detector.ignored import inside_ignored, people
-from upright.detector.shufflenet import Separable
+from upright.detector.shufflenet import Learnt, Separable
 
 BINS = 8  # of a distance: 0 to 7 strides
 BOX_WEIGHT, BINS_WEIGHT = 2.0, 0.25  # of the losses, beside 1 for the score
@@ -58,7 +58,7 @@ class LevelHead(nn.Module):
         return self.predict(x).permute(0, 2, 3, 1).flatten(1, 2)
 
 
-class DenseProposals(nn.Module):
+class DenseProposals(Learnt):
     """Called as torchvision's proposal network.
 
     Args:
@@ -83,11 +83,6 @@ class DenseProposals(nn.Module):
         self.kept = kept
         self.nms_threshold = nms_threshold
         self.candidates = candidates
-
-    @property
-    def pretrained(self) -> tuple[nn.Module, ...]:
-        """The parts whose weights come from COCO."""
-        return (self,)
 
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
@@ -162,8 +157,10 @@ def assign(logits: Tensor, boxes: Tensor, points: Tensor, strides: Tensor, truth
     """
     inside = (points[:, None, :] > truths[None, :, :2]).all(-1) & (points[:, None, :] < truths[None, :, 2:]).all(-1)
     centre = (truths[:, :2] + truths[:, 2:]) / 2
-    away = (points[:, None] - centre).norm(dim=-1) / strides[:, None]  # (A, n), in cells
-    inside |= ~inside.any(dim=0) & (away == away.amin(dim=0))
+    pixels = (points[:, None] - centre).norm(dim=-1)  # (A, n)
+    # Of cells at the same point the finest comes first.
+    inside |= ~inside.any(dim=0) & (torch.arange(len(points), device=points.device)[:, None] == pixels.argmin(dim=0))
+    away = pixels / strides[:, None]  # in cells
     overlap = box_iou(boxes, truths) * inside
     score = logits.sigmoid()[:, None]
     soft = binary_cross_entropy_with_logits(logits[:, None].expand_as(overlap), overlap, reduction="none")

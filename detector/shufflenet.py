@@ -24,17 +24,13 @@ def convolution(in_channels: int, out_channels: int, kernel: int = 1, stride: in
 
 
 class Depthwise(nn.Conv2d):
-    """A depthwise convolution that a CPU can learn through.
+    """A depthwise convolution; with a stride its gradients are computed in float32.
 
-    Measured on 2 cores (8 maps of 192 x 52 x 68, channels last): the gradient of a 5 x 5 kernel takes 280 ms in float32
-    and 800 in bfloat16, that of its input 24. So these kernels, which mix no channels, stay as they are. With a stride
-    the gradient of the input takes six times as long in bfloat16 as in float32.
+    On a CPU the gradient of the input of one with a stride takes six times as long in bfloat16 (oneDNN).
     """
 
     def __init__(self, channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__(channels, channels, kernel, stride, kernel // 2, groups=channels)
-        if kernel > 3:
-            self.requires_grad_(False)  # the gradient of the bias alone would take as long
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H / stride, W / stride)."""
@@ -46,6 +42,27 @@ class Depthwise(nn.Conv2d):
 
 def activation() -> nn.LeakyReLU:
     return nn.LeakyReLU(SLOPE, inplace=True)
+
+
+class Learnt(nn.Module):
+    """A part of a detector that may come with weights which have learnt already.
+
+    Attributes:
+        pretrained: the parts with such weights, which learn on at a rate of their own: this one, or none.
+    """
+
+    pretrained: tuple[nn.Module, ...] = ()
+
+    def keep_learnt(self) -> None:
+        """Say that the weights have learnt already. Wide depthwise kernels, which mix no channels, stay as they are.
+
+        On a CPU their gradient takes ten times as long as that of their input: 280 against 24 ms for 8 maps of 192 x
+        52 x 68 in float32, three times as long again in bfloat16.
+        """
+        self.pretrained = (self,)
+        for module in self.modules():
+            if isinstance(module, Depthwise) and module.kernel_size[0] > 3:
+                module.requires_grad_(False)  # the gradient of the bias alone would take as long
 
 
 class ShuffleUnit(nn.Module):
@@ -195,7 +212,7 @@ class GhostPyramid(nn.Module):
         return [*levels, self.extra_in(reduced[-1]) + self.extra_out(levels[-1])]
 
 
-class ShuffleNetPyramid(nn.Module):
+class ShuffleNetPyramid(Learnt):
     """The body: images to four levels of 96 channels at strides 8, 16, 32 and 64. Sides are multiples of 32."""
 
     strides = (8, 16, 32, 64)
@@ -205,14 +222,12 @@ class ShuffleNetPyramid(nn.Module):
         super().__init__()
         self.backbone = ShuffleNet()
         self.pyramid = GhostPyramid([2 * half for _, half, _ in STAGES.values()], self.out_channels)
-        # Edges and corners are learnt well enough from COCO, and these are the largest maps to go back through.
+
+    def keep_learnt(self) -> None:
+        super().keep_learnt()
+        # Edges and corners are learnt well enough, and these are the largest maps to go back through.
         for part in (self.backbone.conv1, self.backbone.stage2):
             part.requires_grad_(False)
-
-    @property
-    def pretrained(self) -> tuple[nn.Module, ...]:
-        """The parts whose weights come from COCO."""
-        return (self,)
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
         """

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from upright.detector.backbone import imagenet_network
 from upright.detector.model import Detector, build_detector
 from upright.detector.settings import Settings
+from upright.detector.shufflenet import Learnt
 from upright.errors import InputError
 from upright.output import whole_file
 
@@ -124,6 +125,9 @@ def start_from(model: Detector, path: str | Path) -> None:
             "use weights of the same preset"
         )
     _fill(model, tensors, Path(path))
+    for part in (model.backbone, model.rpn):
+        if isinstance(part, Learnt):
+            part.keep_learnt()
 
 
 def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
@@ -215,6 +219,9 @@ def fill_first_stage(model: Detector, sources: Sequence[str]) -> None:
                 "pass the files of NanoDet-Plus-m, see weights/README.md"
             )
     model.load_state_dict(own, strict=False)
+    for part, name in ((model.backbone, "backbone."), (model.rpn, "rpn.")):
+        if isinstance(part, Learnt) and any(key.startswith(name) for key in own):
+            part.keep_learnt()
 
 
 def _from_coco(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

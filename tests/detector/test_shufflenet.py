@@ -149,7 +149,15 @@ def test_the_backbone_is_torchvisions_with_leaky_activations() -> None:
             torch.testing.assert_close(level, other, atol=1e-5 * other.abs().max().item(), rtol=1e-4)
 
 
-def test_stem_first_stage_and_wide_depthwise_kernels_are_frozen_and_the_rest_learns(body: ShuffleNetPyramid) -> None:
+def test_random_weights_all_learn() -> None:
+    body = ShuffleNetPyramid()
+    assert all(parameter.requires_grad for parameter in body.parameters())
+    assert body.pretrained == ()
+
+
+def test_of_learnt_weights_stem_first_stage_and_wide_depthwise_kernels_are_frozen() -> None:
+    body = ShuffleNetPyramid()
+    body.keep_learnt()
     sum(level.square().sum() for name, level in body(torch.randn(1, 3, 64, 64)).items() if name != "picture").backward()
     frozen = {name for name, parameter in body.named_parameters() if parameter.grad is None}
     wide = {f"{n}.{part}" for n, m in body.named_modules() if isinstance(m, Depthwise) for part in ("weight", "bias")}
