@@ -83,10 +83,11 @@ def main() -> None:
 
 def tables(own: Variant) -> dict[str, dict[str, Variant]]:
     """By block of the document the rows of its table; that of the weights' own choices is in each."""
+    shares = {*SHARES, own.share} if own.fusion == "product" and own.share < 1 else SHARES
     return {
         "scores": {
             "the region's alone": replace(own, fusion="region"),
-            **{f"product, share {s:g}": replace(own, fusion="product", share=s) for s in SHARES},
+            **{f"product, share {s:g}": replace(own, fusion="product", share=s) for s in sorted(shares)},
             "the proposal's alone": replace(own, fusion="product", share=1.0),
             "sum of the logits": replace(own, fusion="sum"),
         },
