@@ -189,13 +189,16 @@ def build_heads(settings: Settings, strides: tuple[int, ...]) -> RegionHeads:
         in_features += settings.transformers * picture_crops.width
     return RegionHeads(
         pool,
-        RegionHead(in_features, settings.head_width, pool.theta_features),
+        RegionHead(in_features, settings.head_width, pool.theta_features, settings.head_dropout),
         picture_crops=picture_crops,
         batch_size_per_image=settings.head_samples,
         score_target=settings.score_target,
         fusion=settings.fusion,
         first_stage_share=settings.first_stage_share,
+        box_share=settings.box_share,
+        gradient=settings.head_gradient,
         score_threshold=settings.score_threshold,
+        decay=settings.decay if settings.suppression == "matrix" else None,
         nms_threshold=settings.nms_threshold,
         detections=settings.detections,
         score_scale=settings.score_scale,

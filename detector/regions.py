@@ -22,6 +22,7 @@ from upright.detector.evaluation.calibration import SCORE_MARGIN
 from upright.detector.ignored import inside_ignored, people
 from upright.detector.picture_crops import PICTURE, PictureCrops
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
+from upright.detector.suppression import matrix_suppression
 
 
 def paired_iou(boxes: Tensor, others: Tensor) -> Tensor:
@@ -68,10 +69,12 @@ class RegionHead(nn.Module):
         in_features: D, numbers that a region's crops give.
         width: of both layers.
         theta_features: numbers of theta a region, N P; 0 without transformers.
+        dropout: share of the crops' numbers that are left out in training.
     """
 
-    def __init__(self, in_features: int, width: int, theta_features: int) -> None:
+    def __init__(self, in_features: int, width: int, theta_features: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.first = nn.Linear(in_features, width)
         self.second = nn.Linear(width + theta_features, width)
         self.score = nn.Linear(width, 2)
@@ -90,7 +93,7 @@ class RegionHead(nn.Module):
         Returns:
             Logits (R, 2) of background and person, and box deltas (R, 4) in torchvision's coding.
         """
-        hidden = self.first(crops).relu()
+        hidden = self.first(self.dropout(crops)).relu()
         if theta is not None:
             hidden = torch.cat([hidden, theta.flatten(1).to(hidden.dtype)], dim=1)
         hidden = self.second(hidden).relu()
@@ -147,8 +150,11 @@ class RegionHeads(RoIHeads):
             the proposal's (Zhou et al. 2021, *Probabilistic two-stage detection*, section 4); "sum", that of the sum of
             both logits, which is what is learnt then: the region tells what the proposal did not know.
         first_stage_share: s.
+        box_share: of the way from a proposal's box to the region's, for the final box.
+        gradient: what the losses here reach: "maps", or "head", the pool and the head alone.
+        decay: of `matrix_suppression`, which leaves all boxes; None: hard suppression at `nms_threshold`.
         score_threshold, nms_threshold, detections: what is kept of a picture's regions.
-        score_scale, score_shift: the calibration of the scores, see `calibrated`; it comes before all else.
+        score_scale, score_shift: the calibration of the scores, see `calibrated`; it comes after the suppression.
     """
 
     def __init__(
@@ -161,6 +167,9 @@ class RegionHeads(RoIHeads):
         score_target: str = "class",
         fusion: str = "region",
         first_stage_share: float = 0.5,
+        box_share: float = 1.0,
+        gradient: str = "maps",
+        decay: float | None = None,
         score_threshold: float,
         nms_threshold: float,
         detections: int,
@@ -183,6 +192,9 @@ class RegionHeads(RoIHeads):
         self.picture_crops = picture_crops
         self.score_target = score_target
         self.fusion = fusion
+        self.box_share = box_share
+        self.gradient = gradient
+        self.decay = decay
         self.first_stage_share = first_stage_share
         self.score_scale = score_scale
         self.score_shift = score_shift
@@ -200,6 +212,8 @@ class RegionHeads(RoIHeads):
             return self.decide(self.judge(features, proposals, image_shapes), image_shapes), {}
         assert targets is not None, "training needs targets"
         boxes, first, labels, box_targets = self.select_samples(proposals, targets)
+        if self.gradient == "head":
+            features = {name: level.detach() for name, level in features.items()}
         crops, theta = self._crop(features, boxes, image_shapes)
         logits, deltas = self.box_head(crops, theta)
         if len(logits) == 0:  # every proposal lies on ignore regions
@@ -230,9 +244,8 @@ class RegionHeads(RoIHeads):
         return Judged(boxes, torch.cat(first) if first else None, logits.float(), deltas.float(), theta)
 
     def decide(self, judged: Judged, image_shapes: list[tuple[int, int]]) -> list[dict[str, Tensor]]:
-        """The detections of each image: both stages' scores as one, calibrated; boxes after suppression."""
-        scores = calibrated(self._scores(judged), self.score_scale, self.score_shift)
-        return self._detections(scores, judged.deltas, judged.theta, judged.regions, image_shapes)
+        """The detections of each image: both stages' scores as one, after suppression, calibrated."""
+        return self._detections(self._scores(judged), judged.deltas, judged.theta, judged.regions, image_shapes)
 
     def _scores(self, judged: Judged) -> Tensor:
         """Scores (R,) in 0..1 of both stages, before calibration."""
@@ -315,6 +328,8 @@ class RegionHeads(RoIHeads):
         image_shapes: list[tuple[int, int]],
     ) -> list[dict[str, Tensor]]:
         counts = [len(boxes) for boxes in proposals]
+        if self.box_share != 1:
+            deltas = self.box_share * deltas
         boxes = self.box_coder.decode(deltas, proposals).reshape(-1, 4).split(counts)
         theta = scores.new_zeros(len(scores), 0, 0) if theta is None else theta
         thetas = theta.split(counts)
@@ -323,9 +338,16 @@ class RegionHeads(RoIHeads):
             scores.split(counts), boxes, proposals, thetas, image_shapes, strict=True
         ):
             box = box_ops.clip_boxes_to_image(box, shape)
+            if self.decay is not None:
+                score = matrix_suppression(box, score, self.decay)
+            score = calibrated(score, self.score_scale, self.score_shift)
             keep = torch.nonzero(score > self.score_thresh)[:, 0]
             keep = keep[box_ops.remove_small_boxes(box[keep], min_size=1)]
-            keep = keep[box_ops.nms(box[keep], score[keep], self.nms_thresh)][: self.detections_per_img]
+            if self.decay is None:
+                keep = keep[box_ops.nms(box[keep], score[keep], self.nms_thresh)]
+            else:
+                keep = keep[score[keep].argsort(descending=True, stable=True)]
+            keep = keep[: self.detections_per_img]
             result = {"boxes": box[keep], "labels": torch.ones_like(keep), "scores": score[keep]}
             if self.return_theta:
                 result["proposals"] = region[keep]

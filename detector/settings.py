@@ -13,6 +13,8 @@ from upright.errors import InputError
 
 LIGHT_HEIGHTS = (24.0, 35.0, 52.0, 76.0, 112.0, 165.0, 243.0, 360.0)  # two a level
 
+MAY_BE_ZERO = ("transformers", "first_stage_share", "box_share", "head_dropout")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -47,6 +49,10 @@ class Settings:
     train_proposals: Annotated[int, "proposals kept of a picture in training"] = 600
     test_proposals: Annotated[int, "proposals kept of a picture at inference"] = 300
     head_width: Annotated[int, "width of both layers of the region head"] = 256
+    head_dropout: Annotated[float, "share of a region's crop that the head does without in training"] = 0.0
+    head_gradient: Annotated[
+        Literal["maps", "head"], "what the region head's losses reach: the maps too, or the head and its pool alone"
+    ] = "maps"
     head_samples: Annotated[int, "regions of a picture that the head learns from"] = 128
     score_target: Annotated[Literal["class", "overlap"], "what a region's score is learnt as"] = "class"
     fusion: Annotated[
@@ -55,6 +61,7 @@ class Settings:
     ] = "region"
     # Of the logarithm of the product.
     first_stage_share: Annotated[float, "exponent of the proposal's score in the product, 0 to 1"] = 0.5
+    box_share: Annotated[float, "how far a proposal's box follows the region head, 0 to 1"] = 1.0
     pool_size: Annotated[int, "bins of a canonical crop, a side"] = 7
     transformers: Annotated[int, "spatial transformers; 0 is torchvision's RoIAlign"] = 4
     transformation: Annotated[
@@ -67,6 +74,10 @@ class Settings:
     glance_channels: Annotated[int, "channels that the coarse look reads"] = 32
     # Low, since a miss rate is read off the whole curve.
     score_threshold: Annotated[float, "people with lower scores are not detections"] = 0.01
+    suppression: Annotated[
+        Literal["hard", "matrix"], "of boxes that overlap: the weaker one goes, or its score falls"
+    ] = "hard"
+    decay: Annotated[float, "matrix suppression: how fast scores fall with overlap"] = 1.0
     nms_threshold: Annotated[float, "overlap at which of two boxes the one with the lower score goes"] = 0.5
     detections: Annotated[int, "detections of a picture, at most"] = 200
     # What tools/calibrate.py found, so no options: the score is sigmoid(score_scale logit(score) + score_shift).
@@ -79,10 +90,11 @@ class Settings:
             field.refuse_unknown(getattr(self, field.name))
             values = getattr(self, field.name)
             numbers = [v for v in (values if isinstance(values, tuple) else (values,)) if not isinstance(v, str)]
-            if field.name not in ("transformers", "first_stage_share") and any(not v > 0 for v in numbers):
+            if field.name not in MAY_BE_ZERO and any(not v > 0 for v in numbers):
                 raise InputError(f"no detector can be built with {field.name} = {values}: use numbers above 0")
-        if not 0 <= self.first_stage_share <= 1:
-            raise InputError(f"first_stage_share {self.first_stage_share:g} is no share: use a number from 0 to 1")
+        for name in ("first_stage_share", "box_share", "head_dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} {getattr(self, name):g} is no share: use a number from 0 to 1")
         if self.fusion != "region" and self.proposals != "dense":
             raise InputError(
                 f"fusion '{self.fusion}' needs proposals with scores: use proposals dense, or fusion region"
@@ -139,9 +151,12 @@ PRESETS = {
         head_width=384,
         head_samples=64,
         score_target="overlap",
-        fusion="sum",
+        head_dropout=0.3,
+        head_gradient="head",
+        fusion="product",
+        first_stage_share=0.7,
         score_threshold=0.001,
-        nms_threshold=0.6,
+        suppression="matrix",
     ),
     # The light one of before, for comparisons.
     "mobilenet": Settings(),

@@ -30,10 +30,19 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny() -> Settings:
-    """The light preset, narrow and for small pictures."""
+    """MobileNetV2's preset, narrow and for small pictures."""
+    return replace(small(PRESETS["mobilenet"]), channels=32)
+
+
+@pytest.fixture(scope="session")
+def tiny_light() -> Settings:
+    """The light preset for small pictures; its backbone has one width."""
+    return small(PRESETS["light"])
+
+
+def small(settings: Settings) -> Settings:
     return replace(
-        PRESETS["light"],
-        channels=32,
+        settings,
         min_size=128,
         max_size=192,
         crop_height=96,

@@ -30,10 +30,12 @@ from upright.experiments.harness import in_turn, read_figures, write_figures
 from upright.tools.command import run
 from upright.tools.report import around_block, table, write_block
 
-SHARES = (0.3, 0.5, 0.7)
+SHARES = (0.3, 0.5, 0.7, 0.8)
+BOX_SHARES = (0.0, 0.3, 0.5, 1.0)
 PROPOSALS = (30, 50, 100, 200)
 SIDES = ((416, 640), (480, 640), (480, 864), (544, 864), (640, 1000))
 SUPPRESSIONS = (0.45, 0.5, 0.55, 0.6, 0.65)
+DECAYS = (0.5, 1.0, 2.0)  # that of the preset among them
 STRETCHED = (416, 416)  # what the first stage was trained on
 ROUNDS = 9  # of a timing
 TIMED = ("proposals", "sides")
@@ -84,6 +86,8 @@ def main() -> None:
 def tables(own: Variant) -> dict[str, dict[str, Variant]]:
     """By block of the document the rows of its table; that of the weights' own choices is in each."""
     shares = {*SHARES, own.share} if own.fusion == "product" and own.share < 1 else SHARES
+    overlaps = SUPPRESSIONS if own.decay else {*SUPPRESSIONS, own.suppression}
+    decays = {*DECAYS, own.decay} if own.decay else DECAYS
     return {
         "scores": {
             "the region's alone": replace(own, fusion="region"),
@@ -91,10 +95,12 @@ def tables(own: Variant) -> dict[str, dict[str, Variant]]:
             "the proposal's alone": replace(own, fusion="product", share=1.0),
             "sum of the logits": replace(own, fusion="sum"),
         },
+        "boxes": {f"{share:g}": replace(own, box_share=share) for share in sorted({*BOX_SHARES, own.box_share})},
         "proposals": {str(n): replace(own, proposals=n) for n in sorted({*PROPOSALS, own.proposals})},
         "sides": {f"{low} / {high}": replace(own, sides=(low, high)) for low, high in sorted({*SIDES, own.sides})},
         "suppressions": {
-            f"{overlap:g}": replace(own, suppression=overlap) for overlap in sorted({*SUPPRESSIONS, own.suppression})
+            **{f"hard, {overlap:g}": replace(own, suppression=overlap, decay=0.0) for overlap in sorted(overlaps)},
+            **{f"matrix, decay {decay:g}": replace(own, decay=decay) for decay in sorted(decays)},
         },
     }
 

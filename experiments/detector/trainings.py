@@ -74,7 +74,9 @@ ROWS = {
         {"--proposals": "anchors", "--fusion": "region", "--backbone-weights": "BODY"},
     ),
     "region's score": Row("the region's score alone", {"--fusion": "region"}),
-    "product": Row("the product of both scores instead of the sum of their logits", {"--fusion": "product"}),
+    "sum": Row("the sum of both stages' logits instead of the product of their scores", {"--fusion": "sum"}),
+    "gradient to the maps": Row("the region head's losses reach the first stage too", {"--head-gradient": "maps"}),
+    "no dropout": Row("a region head without dropout", {"--head-dropout": "0"}),
     "class": Row("a region's score learnt as person or not, instead of overlap", {"--score-target": "class"}),
     "mobilenet": Row(
         "MobileNetV2 with ImageNet weights (preset `mobilenet`)",

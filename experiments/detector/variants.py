@@ -30,27 +30,39 @@ class Variant:
         proposals: kept of a picture.
         fusion: of the scores of both stages, see `RegionHeads`.
         share: of the first stage in the product.
-        suppression: overlap at which of two boxes the one with the lower score goes.
+        box_share: how far boxes follow the region head.
+        suppression: overlap at which of two boxes the one with the lower score goes; or
+        decay: of matrix suppression, 0 for the other.
     """
 
     sides: tuple[int, int]
     proposals: int
     fusion: str
     share: float
+    box_share: float
     suppression: float
+    decay: float
 
     @classmethod
     def of(cls, settings: Settings) -> Variant:
         """The choices that weights come with."""
-        sides = (settings.min_size, settings.max_size)
-        return cls(sides, settings.test_proposals, settings.fusion, settings.first_stage_share, settings.nms_threshold)
+        return cls(
+            sides=(settings.min_size, settings.max_size),
+            proposals=settings.test_proposals,
+            fusion=settings.fusion,
+            share=settings.first_stage_share,
+            box_share=settings.box_share,
+            suppression=settings.nms_threshold,
+            decay=settings.decay if settings.suppression == "matrix" else 0.0,
+        )
 
     def apply(self, model: Detector) -> None:
         """Make them the model's, and its scores those before calibration, whose shares can be compared."""
         dense_proposals(model).kept["testing"] = self.proposals
         model.transform.min_size, model.transform.max_size = (self.sides[0],), self.sides[1]
         heads = model.roi_heads
-        heads.fusion, heads.first_stage_share, heads.nms_thresh = self.fusion, self.share, self.suppression
+        heads.fusion, heads.first_stage_share = self.fusion, self.share
+        heads.box_share, heads.nms_thresh, heads.decay = self.box_share, self.suppression, self.decay or None
         heads.score_scale, heads.score_shift = 1.0, 0.0
 
 
@@ -129,6 +141,7 @@ def detect_first_stage(
             multiples of 32.
         stretched: whether the aspect of pictures is lost.
         threshold: detections of lower scores are left out.
+        box_share: how far boxes follow the region head.
         suppression: overlap at which of two boxes the one with the lower score goes.
         kept: detections of a picture, at most.
     """

@@ -48,7 +48,7 @@ def identity_pool(transformers: int, bin_samples: int, channels: int = 16) -> Po
 
 def light_pool(transformers: int = 4) -> PoseNormalisingPool | RoIAlignPool:
     """The light preset's pool on 16 channels, of which the glance reads 8."""
-    return build_pool(replace(PRESETS["light"], channels=16, glance_channels=8, transformers=transformers), STRIDES)
+    return build_pool(replace(PRESETS["mobilenet"], channels=16, glance_channels=8, transformers=transformers), STRIDES)
 
 
 @pytest.mark.parametrize("transformers", [1, 2, 4])

@@ -22,9 +22,16 @@ def test_presets_survive_json(name: str) -> None:
     [
         {"backbone": "vgg"},
         {"transformation": "rubber"},
-        {"transformers": 3},
+        {"transformers": 5},
         {"transformers": -1},
         {"glance_channels": 500},
+        {"channels": 128},  # shufflenet_v2 has 96
+        {"first_stage_share": -0.1},
+        {"first_stage_share": 1.1},
+        {"first_stage_share": float("nan")},
+        {"proposals": "anchors"},  # have no scores that the share could take
+        {"proposals": "sparse"},
+        {"score_target": "height"},
         {"priors": ("wing",)},
         {"priors": ()},
         {"score_scale": 0.0},
@@ -46,6 +53,13 @@ def test_files_from_before_there_was_a_calibration_have_none() -> None:
         del values[name]
     settings = Settings.from_dict(values)
     assert (settings.score_scale, settings.score_shift, settings.threshold) == (1.0, 0.0, 0.5)
+
+
+def test_files_from_before_there_were_dense_proposals_are_read_as_they_were_meant() -> None:
+    values = json.loads(PRESETS["mobilenet"].to_json())
+    for name in ("proposals", "score_target", "first_stage_share"):
+        del values[name]
+    assert Settings.from_dict(values) == PRESETS["mobilenet"]
 
 
 def test_a_calibration_is_a_result_and_no_option() -> None:

@@ -17,6 +17,7 @@ from upright.detector.processes import Processes
 from upright.detector.settings import Settings
 from upright.detector.training import (
     build_optimizer,
+    moving_average,
     parameter_groups,
     schedule,
     theta_entry,
@@ -117,6 +118,67 @@ def test_both_optimizers_lower_the_loss(optimizer: str, tiny: Settings, boards) 
     losses = [training_step(model, batch, state, options, torch.device("cpu"))["loss"] for _ in range(25)]
     assert state.step == 25
     assert min(losses[-5:]) < 0.8 * losses[0]
+
+
+def test_the_light_detector_lowers_its_loss(tiny_light: Settings, boards) -> None:
+    torch.manual_seed(0)
+    model = build_detector(tiny_light)
+    options = TrainingOptions(steps=25, learning_rate=1e-3, warmup_steps=0, final_rate=1, backbone_rate=1)
+    state, batch = started(model, options), batch_of(boards)
+    losses = [training_step(model, batch, state, options, torch.device("cpu")) for _ in range(25)]
+    expected = {"loss_objectness", "loss_rpn_box_reg", "loss_rpn_bins", "loss_classifier", "loss_box_reg", "loss"}
+    assert losses[0].keys() == expected
+    assert min(entry["loss"] for entry in losses[-5:]) < 0.9 * losses[0]["loss"]
+
+
+def test_what_comes_from_coco_learns_at_the_rate_of_the_backbone(tiny_light: Settings) -> None:
+    model = build_detector(tiny_light)
+    groups = parameter_groups(model, TrainingOptions(steps=10, backbone_rate=0.3, localisation_rate=0.1))
+    rate = {id(p): group["rate"] for group in groups for p in group["params"]}
+    for part in (model.backbone, model.rpn):
+        assert {rate[id(p)] for p in part.parameters() if p.requires_grad} == {0.3}
+    assert {rate[id(p)] for p in model.roi_heads.box_head.parameters()} == {1.0}
+
+
+def test_the_moving_average_follows_closely_and_then_by_its_decay(tiny: Settings) -> None:
+    model = build_detector(tiny)
+    average = moving_average(model, TrainingOptions(steps=9, ema_decay=0.3))
+    weight, kept = model.roi_heads.box_head.first.weight, average.module.roi_heads.box_head.first.weight
+    torch.nn.init.constant_(weight, 1.0)
+    average.update_parameters(model)
+    assert (kept == 1).all(), "the first step is where it begins"
+    expected = 1.0
+    for step, decay in ((1, 2 / 11), (2, 3 / 12), (3, 0.3), (4, 0.3)):  # (1 + step) / (10 + step), 0.3 at most
+        torch.nn.init.constant_(weight, 1.0 + step)
+        average.update_parameters(model)
+        expected = decay * expected + (1 - decay) * (1.0 + step)
+        torch.testing.assert_close(kept, torch.full_like(kept, expected))
+    assert (weight == 5).all(), "what is trained stays what it is"
+    frozen = [p for p in model.parameters() if not p.requires_grad]
+    averaged = [p for p in average.module.parameters() if not p.requires_grad]
+    assert all(torch.equal(one, other) for one, other in zip(frozen, averaged, strict=True))
+
+
+def test_the_moving_average_is_what_is_validated_and_released(tiny: Settings, boards) -> None:
+    model = build_detector(tiny)
+    options = TrainingOptions(steps=3, ema_decay=0.9, warmup_steps=0)
+    state = started(model, options)
+    assert state.released is model, "where there is no average"
+    state.average = moving_average(model, options)
+    weights = []
+    for _ in range(3):
+        training_step(model, batch_of(boards), state, options, torch.device("cpu"))
+        weights.append(model.roi_heads.box_head.first.weight.detach().clone())
+    expected = weights[0].lerp(weights[1], 9 / 11).lerp(weights[2], 9 / 12)
+    torch.testing.assert_close(state.released.roi_heads.box_head.first.weight, expected)
+    assert not torch.equal(expected, weights[2])
+
+
+def test_a_decay_of_0_is_no_moving_average(tiny: Settings) -> None:
+    assert moving_average(build_detector(tiny), TrainingOptions(steps=1, ema_decay=0)) is None
+    for decay in (1.0, -0.1, math.nan):
+        with pytest.raises(InputError, match="--ema-decay"):
+            TrainingOptions(steps=1, ema_decay=decay)
 
 
 @pytest.mark.slow

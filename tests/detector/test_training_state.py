@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from upright.datasets.augmentation import Augmentation
 from upright.datasets.batches import TrainingPictures
@@ -103,6 +104,15 @@ def test_a_run_stopped_while_it_validates_validates_again_and_ends_the_same(numb
     assert validations(folder) == validations(unbroken)
     assert same(checkpoint(folder), checkpoint(unbroken))
     assert read_metadata(folder / "best.safetensors") == read_metadata(unbroken / "best.safetensors")
+
+
+def test_the_average_is_validated_and_written_and_the_model_goes_on(run: Any) -> None:
+    folder = run("averaged", Scores(0.3, 0.2, 0.1))
+    saved = checkpoint(folder)
+    average = {n.removeprefix("module."): v for n, v in saved["average"].items() if n != "n_averaged"}
+    assert saved["average"]["n_averaged"] == OPTIONS.steps
+    assert same(load_file(folder / "last.safetensors"), average)
+    assert not same(saved["model"], average)
 
 
 def test_a_finished_run_is_not_validated_again(run: Any) -> None:

@@ -26,11 +26,13 @@ from upright.detector.weights import (
 from upright.errors import InputError
 
 
-def test_a_saved_detector_comes_back_the_same(tiny: Settings, tmp_path: Path) -> None:
-    model = build_detector(tiny)
+@pytest.mark.parametrize("name", ["tiny", "tiny_light"])
+def test_a_saved_detector_comes_back_the_same(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    settings = request.getfixturevalue(name)
+    model = build_detector(settings)
     save_weights(tmp_path / "w.safetensors", model, {"command": "test"})
     again = load_detector(tmp_path / "w.safetensors")
-    assert read_metadata(tmp_path / "w.safetensors") == (tiny, {"command": "test"})
+    assert read_metadata(tmp_path / "w.safetensors") == (settings, {"command": "test"})
     assert not again.training
     for name, value in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], value)
@@ -163,6 +165,26 @@ def test_weights_of_another_backbone_are_refused(tmp_path: Path) -> None:
         load_backbone("resnet50", str(tmp_path / "b.pth"))
 
 
+def test_weights_of_another_backbone_start_no_training(tiny: Settings, tiny_light: Settings, tmp_path: Path) -> None:
+    save_weights(tmp_path / "w.safetensors", build_detector(tiny), {})
+    with pytest.raises(InputError, match="its backbone is mobilenet_v2, not shufflenet_v2"):
+        start_from(build_detector(tiny_light), tmp_path / "w.safetensors")
+
+
+def test_a_file_from_before_there_was_a_light_first_stage_still_loads(tiny: Settings, tmp_path: Path) -> None:
+    model = build_detector(tiny).eval()
+    values = json.loads(tiny.to_json())
+    for name in ("proposals", "score_target", "first_stage_share"):
+        del values[name]
+    tensors = {name: value.contiguous() for name, value in model.state_dict().items()}
+    save_file(tensors, tmp_path / "old.safetensors", metadata={"settings": json.dumps(values)})
+    picture = [torch.rand(3, 96, 128)]
+    with torch.inference_mode():
+        (before,), (after,) = model(picture), load_detector(tmp_path / "old.safetensors")(picture)
+    assert len(before["scores"])
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
 def test_no_network_and_no_file_say_what_to_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 
@@ -176,7 +198,7 @@ def test_no_network_and_no_file_say_what_to_pass(monkeypatch: pytest.MonkeyPatch
 
 def test_the_released_weights_fit_their_preset_and_the_limit() -> None:
     settings, provenance = read_metadata(RELEASED)
-    assert settings == PRESETS["light"]
+    assert settings == PRESETS["mobilenet"]
     assert RELEASED.stat().st_size <= 16e6
     assert "tools/train.py" in provenance["command"]
     load_detector()

@@ -133,6 +133,18 @@ def test_crops_come_beside_the_annotated_copies(tmp_path, call):
     assert next(iter(VideoReader(out / "walk.avi"))).shape == (49, 65, 3)
 
 
+def test_a_light_detector_finds_what_its_threshold_lets_through(tiny_light, tmp_path, call_main):
+    torch.manual_seed(0)
+    cv2.imwrite(str(tmp_path / "a.png"), street())
+    save_weights(tmp_path / "w.safetensors", build_detector(tiny_light), {})
+    for threshold in (0.0, 0.999):
+        flags = ("--output", tmp_path / f"{threshold}", "--weights", tmp_path / "w.safetensors")
+        ended = call_main(detect.main, tmp_path / "a.png", *flags, "--threshold", threshold)
+        assert ended.status == 0, ended.err
+        content = json.loads((tmp_path / f"{threshold}" / "detections.json").read_text())
+        assert bool(content["detections"]) == (threshold == 0)
+
+
 def test_crops_of_a_model_without_transformers_are_refused(tmp_path, call, tiny):
     from dataclasses import replace
 

@@ -155,7 +155,7 @@ def test_a_model_is_run_by_pose_and_its_detections_evaluate_alike(tiny, tmp_path
     assert json.loads((tmp_path / "d.json").read_text())["settings"]["dataset"] == "synthetic"
 
 
-def test_the_threshold_is_the_one_that_was_asked_for_or_else_that_of_the_weights(tiny, files, monkeypatch, capsys):
+def test_the_threshold_is_the_one_that_was_asked_for_or_else_that_of_the_weights(tiny, files, call):
     from dataclasses import replace
 
     from upright.detector.model import build_detector
@@ -166,9 +166,9 @@ def test_the_threshold_is_the_one_that_was_asked_for_or_else_that_of_the_weights
     model = ["--dataset", "synthetic", "--length", 1, "--weights", files / "w.safetensors"]
     given = []
     for arguments in (detections, [*detections, "--threshold", 0.85], model, [*model, "--threshold", 0]):
-        call(monkeypatch, *arguments, "--json", files / "f.json")
+        ended = call(*arguments, "--json", files / "f.json")
         given.append(json.loads((files / "f.json").read_text())["at_threshold"]["threshold"])
-        assert f"from a score of {given[-1]:.3g}:" in capsys.readouterr().out
+        assert f"from a score of {given[-1]:.3g}:" in ended.out
     assert given == [0.5, 0.85, 0.3125, 0.0]
 
 

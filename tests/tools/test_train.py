@@ -15,13 +15,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
+from upright.detector.model import build_detector
+from upright.detector.settings import Settings
+from upright.detector.weights import load_detector
 from upright.tools import train
 
 ROOT = Path(__file__).parents[2]
 SMALL = """
-    --channels 32 --head-width 32 --glance-channels 8 --min-size 96 --max-size 160 --crop-height 64 --crop-width 96
+    --preset mobilenet --channels 32 --head-width 32 --glance-channels 8
+    --min-size 96 --max-size 160 --crop-height 64 --crop-width 96
     --train-proposals 40 --test-proposals 20 --head-samples 16 --batch-size 2 --backbone-weights none
     --min-height 0 --log-every 1 --workers 1
 """
@@ -154,6 +158,35 @@ def test_two_processes_train_one_detector(root: Path, tmp_path: Path) -> None:
     assert resumed.returncode == 0, resumed.stderr
 
 
+@pytest.mark.slow
+def test_the_light_preset_starts_from_files_and_resumes_to_the_same_weights(
+    root: Path, tiny_light: Settings, tmp_path: Path
+) -> None:
+    model = build_detector(tiny_light)
+    head = model.rpn.state_dict()
+    for name in head:
+        if ".predict." in name:  # 80 classes and the bins
+            head[name] = torch.rand(112, *head[name].shape[1:]) / 100
+    files = [str(tmp_path / "body.safetensors"), str(tmp_path / "head.safetensors")]
+    for tensors, file in ((model.backbone.state_dict(), files[0]), (head, files[1])):
+        save_file({name: value.contiguous() for name, value in tensors.items()}, file)
+    light = ["--preset", "light", "--channels", "96", "--backbone-weights", *files, "--max-steps", "4"]
+    for name, how in (("unbroken", []), ("broken", ["--checkpoint-minutes", "0"])):
+        arguments = command(root, tmp_path / name, *light, *how)
+        if how:
+            assert stop_after(arguments, tmp_path / name, 2, signal.SIGKILL) == -9
+            assert len(steps_logged(tmp_path / name)) < 4
+            arguments.append("--resume")
+        result = call(arguments)
+        assert result.returncode == 0, result.stderr
+    assert equal_weights(tmp_path / "broken", tmp_path / "unbroken")
+    trained = load_detector(tmp_path / "broken" / "last.safetensors")
+    assert trained.settings.backbone == "shufflenet_v2"
+    # Frozen, so it is what the file holds, with the channels in our order.
+    stem = model.backbone.backbone.conv1[0].weight
+    assert torch.equal(trained.backbone.backbone.conv1[0].weight, stem.flip(1))
+
+
 def test_held_out_pictures_are_not_trained_on_and_validate_the_run(root: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     result = call(command(root, run, "--max-steps", "2", "--hold-out", "3"))
@@ -171,6 +204,10 @@ def test_held_out_pictures_are_not_trained_on_and_validate_the_run(root: Path, t
         (["--annotations", "b.json"], "b.json"),
         (["--weights", "missing.safetensors"], "missing.safetensors"),
         (["--backbone-weights", "missing.pth"], "missing.pth"),
+        (["--backbone-weights", "a.safetensors", "b.safetensors"], "mobilenet_v2 starts from one file"),
+        (["--preset", "light", "--channels", "96", "--backbone-weights", "none", "b.safetensors"], "none do not exist"),
+        (["--preset", "light"], "use channels 96"),
+        (["--ema-decay", "1"], "--ema-decay 1"),
         (["--transformers", "5"], "5 transformers"),
         (["--max-steps", "0"], "--max-steps"),
         (["--batch-size", "0"], "--batch-size"),

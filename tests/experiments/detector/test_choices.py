@@ -16,12 +16,13 @@ from upright.detector.weights import save_weights
 from upright.experiments.detector import choices
 from upright.experiments.detector.variants import Variant
 
-BLOCKS = ("scores", "proposals", "sides", "suppressions")
+BLOCKS = ("scores", "boxes", "proposals", "sides", "suppressions")
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choices, "SHARES", (0.5,))
+    monkeypatch.setattr(choices, "BOX_SHARES", (0.0,))
     monkeypatch.setattr(choices, "PROPOSALS", (5, 40))
     monkeypatch.setattr(choices, "SIDES", ((32, 64), (64, 96)))
     monkeypatch.setattr(choices, "SUPPRESSIONS", (0.4,))
@@ -38,10 +39,17 @@ def test_each_choice_has_its_table(small: Detector, root: Path, tmp_path: Path, 
     kept = json.loads(figures.read_text())
     assert list(kept) == list(BLOCKS)
     assert {name: list(kept[name]["rows"]) for name in BLOCKS} == {
-        "scores": ["the region's alone", "product, share 0.5", "the proposal's alone", "sum of the logits"],
+        "scores": [
+            "the region's alone",
+            "product, share 0.5",
+            "product, share 0.7",
+            "the proposal's alone",
+            "sum of the logits",
+        ],
+        "boxes": ["0", "1"],
         "proposals": ["5", "40"],
         "sides": ["32 / 64", "64 / 96"],
-        "suppressions": ["0.4", "0.6"],
+        "suppressions": ["hard, 0.4", "matrix, decay 0.5", "matrix, decay 1", "matrix, decay 2"],
     }
     for name in BLOCKS:
         assert sum(row["chosen"] for row in kept[name]["rows"].values()) == 1
@@ -77,7 +85,14 @@ def test_the_first_stage_stands_beside_both_stages(small: Detector, root: Path, 
 
 
 @pytest.mark.parametrize(
-    "chosen", [{"fusion": "product", "share": 0.4}, {"fusion": "product", "share": 1.0}, {"fusion": "region"}]
+    "chosen",
+    [
+        {"fusion": "product", "share": 0.4},
+        {"fusion": "product", "share": 1.0},
+        {"fusion": "region"},
+        {"suppression": 0.33, "decay": 0.0},
+        {"decay": 0.17},
+    ],
 )
 def test_what_weights_come_with_is_once_in_each_table(chosen: dict) -> None:
     own = replace(Variant.of(PRESETS["light"]), **chosen)
