@@ -85,10 +85,13 @@ def main() -> None:
 
 def tables(own: Variant) -> dict[str, dict[str, Variant]]:
     """By block of the document the rows of its table; that of the weights' own choices is in each."""
+    shares = {*SHARES, own.share} if own.fusion == "product" and own.share < 1 else SHARES
+    overlaps = SUPPRESSIONS if own.decay else {*SUPPRESSIONS, own.suppression}
+    decays = {*DECAYS, own.decay} if own.decay else DECAYS
     return {
         "scores": {
             "the region's alone": replace(own, fusion="region"),
-            **{f"product, share {s:g}": replace(own, fusion="product", share=s) for s in sorted({*SHARES, own.share})},
+            **{f"product, share {s:g}": replace(own, fusion="product", share=s) for s in sorted(shares)},
             "the proposal's alone": replace(own, fusion="product", share=1.0),
             "sum of the logits": replace(own, fusion="sum"),
         },
@@ -96,8 +99,8 @@ def tables(own: Variant) -> dict[str, dict[str, Variant]]:
         "proposals": {str(n): replace(own, proposals=n) for n in sorted({*PROPOSALS, own.proposals})},
         "sides": {f"{low} / {high}": replace(own, sides=(low, high)) for low, high in sorted({*SIDES, own.sides})},
         "suppressions": {
-            **{f"hard, {overlap:g}": replace(own, suppression=overlap, decay=0.0) for overlap in SUPPRESSIONS},
-            **{f"matrix, decay {decay:g}": replace(own, decay=decay) for decay in DECAYS},
+            **{f"hard, {overlap:g}": replace(own, suppression=overlap, decay=0.0) for overlap in sorted(overlaps)},
+            **{f"matrix, decay {decay:g}": replace(own, decay=decay) for decay in sorted(decays)},
         },
     }
 

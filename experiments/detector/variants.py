@@ -111,7 +111,7 @@ def detect_variants(
             few = replace(
                 judged,
                 regions=[judged.regions[0][:n]],
-                first=judged.first[:n],
+                first=None if judged.first is None else judged.first[:n],
                 logits=judged.logits[:n],
                 deltas=judged.deltas[:n],
                 theta=None if judged.theta is None else judged.theta[:n],

@@ -35,7 +35,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def small() -> Detector:
     """Random weights, pictures of 96 at most, in evaluation mode; its detections differ in score."""
     torch.manual_seed(0)
