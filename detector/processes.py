@@ -67,7 +67,7 @@ class Processes:
 
 
 class Stop:
-    """Ctrl-C or a polite kill ends a training after the step in hand; a second one at once."""
+    """Ctrl-C, a polite kill or a closed terminal ends a training after the step in hand; a second one at once."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -79,7 +79,9 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        numbers = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]  # as nohup asks for
+        before = {number: signal.signal(number, self) for number in numbers}
         try:
             yield
         finally:
