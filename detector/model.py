@@ -20,6 +20,7 @@ from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 from upright.detector.regions import ProposalNetwork, RegionHead, RegionHeads
 from upright.detector.settings import Settings
 from upright.detector.spatial_transformer import Transformation, transformations
+from upright.errors import InputError
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
@@ -132,12 +133,15 @@ def build_proposals(settings: Settings, strides: tuple[int, ...]) -> ProposalNet
     """The region proposal network on maps of these strides.
 
     Raises:
-        ValueError: the anchors do not spread evenly over the maps.
+        InputError: the anchors do not spread evenly over the maps.
     """
     heights, levels = settings.anchor_heights, len(strides)
     scales = len(heights) // levels
     if scales * levels != len(heights):
-        raise ValueError(f"{len(heights)} anchor heights do not spread evenly over {levels} levels")
+        raise InputError(
+            f"{len(heights)} anchor heights do not spread evenly over {levels} levels of the pyramid: "
+            f"give {levels}, {2 * levels} ... of them"
+        )
     anchors = FullPrecisionAnchors(
         # torchvision's size is the side of the square of the same area; ours is the height of the tallest anchor.
         sizes=tuple(

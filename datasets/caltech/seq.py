@@ -8,8 +8,9 @@
     frame
         uint32 n; n - 4 bytes of JPEG; uint32 seconds, uint16 milliseconds; 2 or 10 bytes of padding
 
-Some recorders add zeros to a JPEG, which n counts or does not, and pad otherwise. The frames differ in length, so that where one begins is known only from the one before. One pass finds them all;
-the index it makes is kept (`cache.py`), and any frame is then one read and one decoding away.
+Some recorders put zeros behind a JPEG, which n counts or does not, and pad frames otherwise. The frames differ in
+length, so that where one begins is known only from the one before. One pass finds them all; the index it makes is kept
+(`cache.py`), and any frame is then one read and one decoding away.
 
     from upright.datasets.caltech.seq import SeqReader
     with SeqReader("set06/V000.seq") as video:
