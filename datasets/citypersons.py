@@ -18,10 +18,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from upright.datasets.coco import corners
+from upright.datasets.annotated import AnnotatedPictures
 from upright.datasets.entry import DatasetEntry, Flag
 from upright.datasets.matlab import parse_matlab, write_matlab
-from upright.datasets.pictures import read_picture
 from upright.datasets.sample import Annotations, PedestrianDataset, Sample
 from upright.errors import InputError
 from upright.output import whole_file
@@ -50,7 +49,7 @@ class AnnotatedImage:
     rows: np.ndarray
 
 
-class CityPersons:
+class CityPersons(AnnotatedPictures):
     """Pictures of CityPersons and who stands in them.
 
     Pedestrians count; the other classes and ignore regions have `ignore` set. Picture i has the id i + 1, as in the
@@ -76,45 +75,19 @@ class CityPersons:
             raise InputError(f"citypersons has no split '{split}' with annotations: use one of {', '.join(SPLITS)}")
         self.split = split
         source = _find_annotations(self.root, split, annotations)
-        self._images = read_json(source) if source.is_dir() else read_mat(source, split)
+        images = read_json(source) if source.is_dir() else read_mat(source, split)
         positive = (PEDESTRIAN, RIDER) if riders else (PEDESTRIAN,)
-        self.annotations = as_annotations(self._images, positive)
-        self._rows = np.cumsum([0, *(len(image.rows) for image in self._images)])
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """int64 (len, 2), width and height of each picture; 0 where the files do not say."""
-        return self.annotations.sizes
+        pictures = self.root / "leftImg8bit" / split
+        super().__init__(as_annotations(images, positive), [pictures / image.city / image.name for image in images])
 
     def __getitem__(self, index: int) -> Sample:
-        annotated = self._images[index]
-        path = self.root / "leftImg8bit" / self.split / annotated.city / annotated.name
+        path = self.paths[index]
         if not path.is_file():
             raise InputError(
-                f"{self.root} has annotations of {annotated.name}, but the picture {path} is missing: unpack "
+                f"{self.root} has annotations of {path.name}, but the picture {path} is missing: unpack "
                 f"leftImg8bit_trainvaltest.zip there; without pictures only --detections can be evaluated"
             )
-        image = read_picture(path)
-        height, width = image.shape[:2]
-        a = self.annotations
-        rows = np.arange(self._rows[index], self._rows[index + 1])
-        boxes = corners(a.boxes[rows], width, height)
-        inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        rows, boxes = rows[inside], boxes[inside]
-        seen = (a.visible[rows, 2:] > 0).all(axis=1, keepdims=True)
-        return Sample(
-            image=image,
-            boxes=boxes,
-            visible=np.where(seen, corners(a.visible[rows], width, height), boxes),
-            ignore=a.ignore[rows],
-            visible_ratio=a.visible_ratio[rows].astype(np.float32),
-            attributes={name: values[rows] for name, values in a.attributes.items()},
-            id=a.image_ids[index],
-            path=str(path),
-        )
+        return super().__getitem__(index)
 
 
 def _find_annotations(root: Path, split: str, given: str | Path | None) -> Path:
@@ -178,7 +151,7 @@ def read_json(folder: Path) -> list[AnnotatedImage]:
     images = []
     for path in sorted(folder.glob("*/*.json")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_bytes())
             rows = [
                 [CLASSES[entry["label"]], *entry["bbox"], entry.get("instanceId", 0), *entry["bboxVis"]]
                 for entry in content["objects"]
@@ -187,7 +160,7 @@ def read_json(folder: Path) -> list[AnnotatedImage]:
             size = (int(content["imgWidth"]), int(content["imgHeight"]))
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise InputError(
                 f"{path} is not an annotation file of CityPersons ({type(error).__name__}: {error}): download it again"
             ) from None

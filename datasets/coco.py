@@ -1,8 +1,8 @@
 """COCO-style JSON: pictures and boxes of people, `iscrowd` or `ignore` for regions that do not count.
 
 Reads the field names of COCO (`file_name`) and of the CityPersons evaluation (`im_name`, `vis_bbox`, `vis_ratio`,
-`height`). Category 1 is a person; boxes of other categories are ignore regions in training. `keypoints` (17 joints)
-and `segmentation` (polygons) are read where they are there.
+`height`). The list `categories` tells which category is a person, and in files without it that is 1; boxes of other
+categories are background. `keypoints` (17 joints) and `segmentation` (polygons) are read where they are there.
 """
 
 from __future__ import annotations
@@ -10,41 +10,73 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from upright.datasets.entry import DatasetEntry, Flag, Options
-from upright.datasets.joints import coco_joints, without_outside
-from upright.datasets.outlines import coco_outlines, moved_outlines
-from upright.datasets.pictures import read_picture
-from upright.datasets.sample import Annotations, Sample
+from upright.datasets.annotated import PERSON, AnnotatedPictures
+from upright.datasets.entry import PERSON_FLAG, DatasetEntry, Flag, Options, validated_on_files
+from upright.datasets.joints import coco_joints
+from upright.datasets.outlines import coco_outlines
+from upright.datasets.persons import person_names, person_number
+from upright.datasets.sample import Annotations
 from upright.errors import InputError
 
-PERSON = 1
-AS_IT_IS = np.eye(2, 3)  # the matrix that moves nothing
+OTHER = 0  # category of all that is no person
+FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
+MOST, FEW = 0.5, 0.2  # shares of the boxes beyond which a fault is that of the whole file
 
 
-def read_annotations(path: str | Path) -> Annotations:
-    """The columns of one JSON file, numbers as they stand in it.
+def read_annotations(path: str | Path, person: str | None = None) -> Annotations:
+    """The columns of one JSON file, numbers as they stand in it; people have category 1 whatever theirs is in the file.
 
     Args:
         path: an object with lists `images` and `annotations`.
+        person: the name of the category that is a person, or its number in a file without names; None looks for it.
 
     Raises:
-        InputError: the file cannot be read, an id stands twice or is not known, or a box is not finite, has no area
-            or lies wholly outside its picture.
+        InputError: the file cannot be read, no category is a person, an id stands twice or is not known, or a box is
+            not finite, has no area or lies wholly outside its picture.
     """
     path = Path(path)
     data = _load(path)
     try:
-        return _columns(data["images"], data["annotations"], path)
+        annotations = _columns(data["images"], data["annotations"], path)
+        persons = _persons(data.get("categories"), annotations.category, person, path)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"a field in {path} is of the wrong type ({error}): ids must be numbers or texts, the other fields numbers"
         ) from None
+    is_person = np.isin(annotations.category, sorted(persons))
+    return replace(annotations, category=np.where(is_person, PERSON, OTHER), person_ids=frozenset(persons))
+
+
+def _persons(categories: Any, used: np.ndarray, wanted: str | None, path: Path) -> set[int]:
+    """The numbers of the categories that are people."""
+    number = None if wanted is None else person_number(wanted)
+    if not categories:
+        persons = {PERSON} if wanted is None else set() if number is None else {number}
+        if len(used) and not np.isin(used, sorted(persons)).any():
+            listed = ", ".join(map(str, np.unique(used)[:30].tolist()))
+            raise InputError(
+                f"{path} names no categories and has boxes of {listed}: add 'categories', or give the number of "
+                "people with --person NUMBER"
+            )
+        return persons
+    sound = isinstance(categories, list) and all(
+        isinstance(category, Mapping) and isinstance(category.get("name"), str) and type(category.get("id")) is int
+        for category in categories
+    )
+    if not sound:
+        raise InputError(f"an entry of 'categories' in {path} has no number 'id' and text 'name': add what is missing")
+    names = {category["id"]: category["name"] for category in categories}
+    if number is not None and number in names and wanted not in names.values():
+        return {number}
+    found = person_names(names.values(), wanted, path)
+    return {number for number, name in names.items() if name in found}
 
 
 def _columns(images: list[dict[str, Any]], rows: list[dict[str, Any]], path: Path) -> Annotations:
@@ -65,12 +97,14 @@ def _columns(images: list[dict[str, Any]], rows: list[dict[str, Any]], path: Pat
     joints, outlines = _bodies(rows, boxes, sizes[image_index], path)
     annotations = Annotations(
         image_ids=ids,
-        file_names=[str(image.get("file_name") or image.get("im_name") or image["id"]) for image in images],
+        file_names=[
+            str(image.get("file_name") or image.get("im_name") or image["id"]).replace("\\", "/") for image in images
+        ],
         sizes=sizes,
         image_index=image_index,
         boxes=boxes,
         visible=_boxes("vis_bbox", rows, path, empty=True),
-        ignore=np.array([bool(row.get("ignore") or row.get("iscrowd")) for row in rows], bool),
+        ignore=np.array([_flag(row.get("ignore")) or _flag(row.get("iscrowd")) for row in rows], bool),
         height=np.array([row.get("height", box[3]) for row, box in zip(rows, boxes, strict=True)], np.float64),
         visible_ratio=np.array([row.get("vis_ratio", 1.0) for row in rows], np.float64),
         category=np.array([row.get("category_id", PERSON) for row in rows], np.int64),
@@ -85,13 +119,22 @@ def _columns(images: list[dict[str, Any]], rows: list[dict[str, Any]], path: Pat
     return annotations
 
 
+def _flag(value: Any) -> bool:
+    """A flag as people write it: a number, true and false, or one of these as text."""
+    if not isinstance(value, str):
+        return bool(value)
+    if value.strip().lower() not in FLAGS:
+        raise ValueError(f"'{value[:40]}' is neither true nor false")
+    return FLAGS[value.strip().lower()]
+
+
 def _bodies(
     rows: list[dict[str, Any]], boxes: np.ndarray, sizes: np.ndarray, path: Path
 ) -> tuple[np.ndarray, np.ndarray]:
     """The joints (n, 17, 3) and outlines (n,); one warning counts what is taken as not labelled."""
     joints, unreadable, refused = coco_joints([row.get("keypoints") for row in rows], sizes)
     # Masks of crowds are run-length coded in every COCO file: they are no outlines of a person, and no fault.
-    crowds = [bool(row.get("iscrowd")) for row in rows]
+    crowds = [_flag(row.get("iscrowd")) for row in rows]
     outlines, odd = coco_outlines(
         [None if crowd else row.get("segmentation") for row, crowd in zip(rows, crowds, strict=True)], boxes, sizes
     )
@@ -108,10 +151,10 @@ def _bodies(
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_bytes())  # with or without a byte-order mark
     except OSError as error:
         raise InputError(f"cannot read the annotations {path} ({error.strerror}): check the path") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"the annotations {path} are not JSON ({error}): fetch or export the file again") from None
     if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("images", "annotations")):
         raise InputError(f"{path} holds no COCO-style annotations: it needs the lists 'images' and 'annotations'")
@@ -162,12 +205,14 @@ def _refuse_outside(annotations: Annotations, rows: list[dict[str, Any]], path: 
         )
 
 
-class CocoPedestrians:
+class CocoPedestrians(AnnotatedPictures):
     """Pictures on disk with COCO-style annotations.
 
     Args:
         root: folder that `file_name` is relative to.
-        annotations: one or more JSON files, absolute or relative to `root`; image ids must differ between them.
+        annotations: one or more JSON files, absolute or relative to `root`. Where files share image ids, the pictures
+            of all are numbered anew from 1, in their order.
+        person: as `read_annotations` takes it.
 
     Attributes:
         file_lengths: pictures of each file, which stand one behind the other.
@@ -176,19 +221,27 @@ class CocoPedestrians:
         InputError: as `read_annotations`, or a picture is missing.
     """
 
-    def __init__(self, root: str | Path, annotations: Sequence[str | Path]) -> None:
+    def __init__(self, root: str | Path, annotations: Sequence[str | Path], *, person: str | None = None) -> None:
         self.root = Path(root)
         files = [self._find(name) for name in annotations]
-        parts = [read_annotations(file) for file in files]
+        for name, count in Counter(file.resolve() for file in files).items():
+            if count > 1:
+                raise InputError(f"the annotations {name} are named more than once: name each file once")
+        parts = [read_annotations(file, person) for file in files]
         self.file_lengths = [len(part.image_ids) for part in parts]
-        self.annotations = joined(parts)
-        _refuse_duplicates(self.annotations.image_ids, "image", self.root)
-        for name in self.annotations.file_names:
-            if not (self.root / name).is_file():
-                raise InputError(f"the picture {self.root / name} is missing: check --root")
-        order = np.argsort(self.annotations.image_index, kind="stable")
-        counts = np.bincount(self.annotations.image_index, minlength=len(self))
-        self._rows = np.split(order, np.cumsum(counts)[:-1]) if len(self) else []
+        columns = joined(parts)
+        if len(set(columns.image_ids)) < len(columns.image_ids):
+            names = ", ".join(map(str, files))
+            print(f"warning: files share image ids, so all pictures are numbered anew: {names}", file=sys.stderr)
+            columns = replace(columns, image_ids=list(range(1, len(columns.image_ids) + 1)))
+        twice = len(columns.file_names) - len(set(columns.file_names))
+        if twice:
+            print(f"warning: {twice} pictures stand in {self.root}'s annotations more than once", file=sys.stderr)
+        paths = [self.root / name for name in columns.file_names]
+        for path in paths:
+            if not path.is_file():
+                raise InputError(f"the picture {path} is missing: check --root")
+        super().__init__(columns, paths)
         self._warn_of_repairs(files)
 
     def _find(self, name: str | Path) -> Path:
@@ -199,54 +252,20 @@ class CocoPedestrians:
         size = self.annotations.sizes[self.annotations.image_index]
         start, end = self.annotations.boxes[:, :2], self.annotations.boxes[:, :2] + self.annotations.boxes[:, 2:]
         over = (((start < 0) | (end > size + 0.5)) & (size > 0)).any(axis=1).sum()
-        if over:
-            names = ", ".join(str(file) for file in files)
+        names = ", ".join(str(file) for file in files)
+        # Of corners each end lies behind its start, even in pictures that are large enough for the sums.
+        like_corners = bool((self.annotations.boxes[:, 2:] > self.annotations.boxes[:, :2]).all())
+        if over > (FEW if like_corners else MOST) * len(self.annotations.boxes):
+            print(
+                f"warning: {over} of {len(self.annotations.boxes)} boxes reach beyond their picture: are they corners "
+                f"rather than [x, y, width, height]? {names}",
+                file=sys.stderr,
+            )
+        elif over:
             print(
                 f"warning: {over} boxes reach beyond their picture and are clipped in training: {names}",
                 file=sys.stderr,
             )
-
-    def __len__(self) -> int:
-        return len(self.annotations.image_ids)
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """int64 (len, 2), width and height of each picture; 0 where the files do not say."""
-        return self.annotations.sizes
-
-    def __getitem__(self, index: int) -> Sample:
-        a, rows = self.annotations, self._rows[index]
-        path = self.root / a.file_names[index]
-        image = read_picture(path)
-        height, width = image.shape[:2]
-        if a.sizes[index].all() and tuple(a.sizes[index]) != (width, height):
-            raise InputError(
-                f"the picture {path} is {width} x {height}, its annotations say "
-                f"{a.sizes[index][0]} x {a.sizes[index][1]}: use the picture that the annotations were made for"
-            )
-        boxes = corners(a.boxes[rows], width, height)
-        seen = a.visible[rows][:, 2:].any(axis=1, keepdims=True)
-        return Sample(
-            image=image,
-            boxes=boxes,
-            visible=np.where(seen, corners(a.visible[rows], width, height), boxes),
-            ignore=a.ignore[rows] | (a.category[rows] != PERSON),
-            visible_ratio=a.visible_ratio[rows].astype(np.float32),
-            attributes={name: values[rows] for name, values in a.attributes.items()},
-            id=a.image_ids[index],
-            path=str(path),
-            joints=without_outside(a.joints[rows], width, height),
-            # Where the file says how large the picture is, outlines were cut to it when they were read.
-            outlines=a.outlines[rows]
-            if a.sizes[index].all()
-            else moved_outlines(a.outlines[rows], AS_IT_IS, width, height),
-        )
-
-
-def corners(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
-    """float32 (n, 4) x1 y1 x2 y2 inside the picture of boxes (n, 4) x y w h."""
-    edges = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-    return np.clip(edges, 0, [width, height, width, height]).astype(np.float32)
 
 
 def joined(parts: Sequence[Annotations]) -> Annotations:
@@ -273,10 +292,13 @@ def joined(parts: Sequence[Annotations]) -> Annotations:
         attributes={name: np.concatenate([part.attributes[name] for part in parts]) for name in sorted(shared)},
         joints=column("joints"),
         outlines=column("outlines"),
+        person_ids=frozenset().union(*(part.person_ids for part in parts)),
     )
 
 
-def open_coco(root: Path, split: str, *, annotations: Sequence[str | Path] = ()) -> CocoPedestrians:
+def open_coco(
+    root: Path, split: str, *, annotations: Sequence[str | Path] = (), person: str | None = None
+) -> CocoPedestrians:
     """As the registry opens it; the files are what other data sets call a split.
 
     Raises:
@@ -284,12 +306,11 @@ def open_coco(root: Path, split: str, *, annotations: Sequence[str | Path] = ())
     """
     if not annotations:
         raise InputError("data set 'coco' needs --annotations, one or more JSON files")
-    return CocoPedestrians(root, annotations)
+    return CocoPedestrians(root, annotations, person=person)
 
 
 def _validation(options: Options) -> Options | None:
-    files = options["val_annotations"]
-    return {"annotations": files} if files else None
+    return validated_on_files(options) if options["val_annotations"] else None
 
 
 ENTRY = DatasetEntry(
@@ -297,6 +318,7 @@ ENTRY = DatasetEntry(
     flags=(
         Flag("annotations", "JSON files", many=True),
         Flag("val_annotations", "JSON files to validate on (default: no validation)", many=True, use="validation"),
+        PERSON_FLAG,
     ),
     validation=_validation,
 )

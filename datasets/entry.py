@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from upright.datasets.sample import PedestrianDataset
+from upright.errors import InputError
 
 Options = Mapping[str, Any]
+
+
+class NoSplit(InputError):
+    """A data set does not have the split that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,16 @@ class Flag:
     use: Literal["always", "training", "validation"] = "always"
 
 
+PERSON_FLAG = Flag("person", "the class that is a person, where its name does not tell")
+
+
 def _no_options(options: Options) -> Options:
     return {}
+
+
+def validated_on_files(options: Options) -> Options:
+    """The options of a validation set: `val_annotations` in place of `annotations`, the same `person`."""
+    return {"annotations": options["val_annotations"], "person": options["person"]}
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ class DatasetEntry:
         seeded: whether `open` takes `seed` as well.
         evaluation_split: the split that published figures are of.
         protocol: the evaluation protocol of the data set's own benchmark.
+        first_pixel: what x and y of its annotations count from.
         validation: from the options of a training to those of its validation set, opened with the split "val"; None
             where there is nothing to validate on.
     """
@@ -57,6 +71,7 @@ class DatasetEntry:
     seeded: bool = False
     evaluation_split: str = "val"
     protocol: str = "citypersons"
+    first_pixel: int = 0
     validation: Callable[[Options], Options | None] = _no_options
 
     def options(self) -> list[str]:

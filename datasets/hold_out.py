@@ -11,7 +11,7 @@ from upright.datasets.sample import Annotations, PedestrianDataset, Sample
 from upright.errors import InputError
 
 # Of `Annotations`: what does not hold one value for each box, or is worked out here.
-_OTHER_COLUMNS = {"image_ids", "file_names", "sizes", "image_index", "attributes"}
+_OTHER_COLUMNS = {"image_ids", "file_names", "sizes", "image_index", "attributes", "person_ids"}
 
 
 class DatasetRows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,9 @@ import numpy as np
 
 from upright.errors import InputError
 
+# What OpenCV reads; also what a folder of pictures is searched for.
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
+EXIF_ORIENTATION = 0x0112
 JPEG_START = b"\xff\xd8"
 JPEG_END = b"\xff\xd9"
 JPEG_SCAN = 0xDA
@@ -39,6 +43,27 @@ def decode_picture(data: bytes, name: str | Path) -> np.ndarray:
     if image is None:
         raise InputError(f"cannot decode the picture {name}: it is damaged or of a format that OpenCV does not read")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of a picture as `read_picture` gives it, from its header where that says it.
+
+    Raises:
+        InputError: as `read_picture`.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on large pictures, of which only the header is read
+            with Image.open(path) as picture:
+                width, height = picture.size
+                turned = picture.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    # A damaged header makes Pillow fail in many ways, and OpenCV reads formats that Pillow does not.
+    except Exception:
+        height, width = read_picture(path).shape[:2]
+        return width, height
+    return (height, width) if turned else (width, height)
 
 
 def cut_off(data: bytes) -> bool:

@@ -18,6 +18,12 @@ DATASETS = {
     "coco": "upright.datasets.coco",
     "caltech": "upright.datasets.caltech.dataset",
     "citypersons": "upright.datasets.citypersons",
+    "yolo": "upright.datasets.yolo",
+    "voc": "upright.datasets.voc",
+    "crowdhuman": "upright.datasets.crowdhuman",
+    "motchallenge": "upright.datasets.motchallenge",
+    "kitti": "upright.datasets.kitti",
+    "eurocity": "upright.datasets.eurocity",
 }
 
 

@@ -73,10 +73,11 @@ class Annotations:
         ignore: bool (n,), the file's own flag.
         height: float64 (n,), the file's own height, or h of the box.
         visible_ratio: float64 (n,), the file's own ratio; 1 where it has none.
-        category: int64 (n,), 1 is a person.
+        category: int64 (n,), 1 is a person, whatever number the files give it.
         attributes: arrays of length n (pose, lean in degrees, label ...).
         joints: float32 (n, 17, 3) and
         outlines: object (n,), both as in `Sample`.
+        person_ids: the numbers that the files give to people; lists of detections for them use the same.
     """
 
     image_ids: list[int | str]
@@ -92,6 +93,7 @@ class Annotations:
     attributes: dict[str, np.ndarray] = field(default_factory=dict)
     joints: np.ndarray = None  # type: ignore[assignment]  # filled in below
     outlines: np.ndarray = None  # type: ignore[assignment]
+    person_ids: frozenset[int] = frozenset({1})
 
     def __post_init__(self) -> None:
         _fill_in(self)

@@ -16,14 +16,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from upright.datasets.pictures import read_picture
+from upright.datasets.pictures import PICTURE_SUFFIXES, read_picture
 from upright.errors import InputError
 from upright.output import whole_file
 
 # Read at the first video: FFmpeg's own words would stand between our one-line messages.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
 VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv"}
 COUNTING_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi"}  # their headers count frames; others only tell a duration
 FALLBACK_FPS = 25.0  # where the container names none that can be

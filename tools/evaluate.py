@@ -39,6 +39,7 @@ from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_
 from upright.detector.evaluation.caltech_results import result_folders, write_caltech_detections
 from upright.detector.evaluation.coco import coco_ap
 from upright.detector.evaluation.plain import check
+from upright.detector.evaluation.plausibility import suspicions
 from upright.detector.evaluation.protocols import PROTOCOLS
 from upright.errors import InputError
 from upright.output import whole_file
@@ -112,6 +113,8 @@ def main() -> None:
     detectors = _detectors(options, dataset, annotations)
     threshold = _threshold(options)
     for name, detections in detectors.items():
+        for suspicion in suspicions(annotations, detections):
+            print(f"warning: {name}: {suspicion}", file=sys.stderr)
         result = evaluate(annotations, detections, protocol, detections_aspect=aspect, subsets=options.subsets)
         results[name] = result
         objects[name] = result.to_json() | {
@@ -163,7 +166,7 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
 
 def _ground_truth(options: argparse.Namespace) -> tuple[PedestrianDataset | None, Annotations]:
     if options.ground_truth:
-        return None, read_annotations(options.ground_truth)
+        return None, read_annotations(options.ground_truth, options.person)
     split = options.split or dataset_entry(options.dataset).evaluation_split
     dataset = open_dataset(options.dataset, options.root, split, **dataset_options(options))
     return dataset, dataset.annotations

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from upright.datasets.entry import NoSplit
 from upright.datasets.hold_out import hold_out
 from upright.datasets.registry import DATASETS, open_dataset
 from upright.datasets.sample import PedestrianDataset
@@ -93,6 +94,7 @@ def main() -> None:
     pictures = TrainingPictures(parts, augmentation, options.seed)
     if not len(pictures):
         raise InputError("there is not one picture to train on: check --annotations")
+    refuse_nobody(parts, arguments)
     batches = TrainingBatches(pictures.portrait(), options.batch_size, options.seed)
     options = replace(options, steps=arguments.max_steps or max(1, round(arguments.epochs * batches.steps_an_epoch)))
     device = str(choose_device(arguments.device))
@@ -155,13 +157,36 @@ def training_parts(arguments: argparse.Namespace) -> tuple[list[PedestrianDatase
     return [chosen, rendered], held_out
 
 
+def refuse_nobody(parts: list[PedestrianDataset], arguments: argparse.Namespace) -> None:
+    """Stop where no box counts: only ignore regions, or no boxes at all, teach that there are no people."""
+    if arguments.extra_synthetic or arguments.dataset == "synthetic":
+        return  # people are in the rendered pictures
+    for part in parts:
+        columns = part.annotations
+        if ((columns.category == 1) & ~columns.ignore).any():
+            return
+    boxes = sum(len(part.annotations.boxes) for part in parts)
+    raise InputError(
+        f"nobody to learn from: of {boxes} boxes in {arguments.root} none counts as a person; check --annotations and "
+        "--person"
+    )
+
+
 def validation_set(arguments: argparse.Namespace, held_out: PedestrianDataset | None) -> PedestrianDataset | None:
     if held_out is not None and not arguments.val_annotations:
         return held_out
     options = validation_options(arguments)
     if options is None:
         return None
-    return open_dataset(arguments.dataset, arguments.root, "val", seed=arguments.seed, **options)
+    try:
+        chosen = open_dataset(arguments.dataset, arguments.root, "val", seed=arguments.seed, **options)
+    except NoSplit as error:
+        print(f"warning: no validation: {error}", file=sys.stderr)
+        return None
+    if getattr(chosen, "unsplit", False):
+        print(f"warning: no validation: {arguments.root} has no split of its own for it", file=sys.stderr)
+        return None
+    return chosen
 
 
 def figures(model: Any, dataset: PedestrianDataset, device: str) -> dict[str, float | None]:

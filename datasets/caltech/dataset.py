@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from upright.datasets.annotated import corners
 from upright.datasets.caltech.annotations import (
     TEN_TIMES,
     Columns,
@@ -30,7 +31,6 @@ from upright.datasets.caltech.annotations import (
 from upright.datasets.caltech.bbgt import find_frames
 from upright.datasets.caltech.cache import cache_folder, file_key, load, save
 from upright.datasets.caltech.frames import FrameSource
-from upright.datasets.coco import corners
 from upright.datasets.entry import DatasetEntry, Flag
 from upright.datasets.sample import Sample
 from upright.errors import InputError
@@ -248,5 +248,6 @@ ENTRY = DatasetEntry(
     ),
     evaluation_split="test",
     protocol="caltech",
+    first_pixel=1,
     validation=lambda options: {"annotations": options["annotations"]},
 )

@@ -13,6 +13,7 @@ import numpy as np
 from upright.datasets.sample import Annotations
 from upright.detector.evaluation.caltech_results import read_caltech_results
 from upright.detector.evaluation.detections import Detections
+from upright.detector.evaluation.picture_names import rows_by_image_id
 from upright.errors import InputError
 from upright.output import whole_file
 
@@ -26,19 +27,22 @@ def read_detections(path: str | os.PathLike[str], annotations: Annotations) -> D
         annotations: of the data set that they belong to.
 
     Returns:
-        the detections of category 1. An empty list is not an error: nothing was found.
+        the detections of people: of category 1 in a file of this project, of the ground truth's own number in a list of
+        results. Others are counted in a warning. An empty list is not an error: nothing was found.
 
     Raises:
         InputError: the file is missing, is something else, or has a fault; the message names the first one.
     """
     if Path(path).is_dir():
         return read_caltech_results(Path(path), annotations)
-    results = _load_results(Path(path))
+    content = _load(Path(path))
+    results = _results(content, Path(path))
     image_ids = _column(results, "image_id", path)
     categories = _numbers(_column(results, "category_id", path), "category_id", path)
     scores = _numbers(_column(results, "score", path), "score", path)
     boxes = _boxes(_column(results, "bbox", path), path)
-    rows = {image_id: row for row, image_id in enumerate(annotations.image_ids)}
+    images = content.get("images") if isinstance(content, dict) else None
+    rows = rows_by_image_id(images, annotations, Path(path))
     try:
         image_index = np.array([rows[image_id] for image_id in image_ids], np.int64)
     except (KeyError, TypeError):
@@ -51,29 +55,55 @@ def read_detections(path: str | os.PathLike[str], annotations: Annotations) -> D
             f"{path}: detection {place} has image_id {json.dumps(unknown)}, which is not a picture of the data set; "
             "detections and ground truth must be of the same pictures"
         ) from None
-    persons = categories == 1
+    persons = np.isin(categories, [1] if isinstance(content, dict) else sorted(annotations.person_ids))
+    _warn_of_what_is_left_out(path, categories[~persons], len(rows), annotations)
     return Detections(image_index[persons], boxes[persons], scores[persons])
 
 
-def _load_results(path: Path) -> list[dict[str, Any]]:
+def _warn_of_what_is_left_out(
+    path: str | os.PathLike[str], others: np.ndarray, pictures: int, annotations: Annotations
+) -> None:
+    """Say how many detections are of other categories, and how many pictures the file does not know."""
+    if len(others):
+        numbers = ", ".join(f"{number:g}" for number in np.unique(others)[:10].tolist())
+        persons = ", ".join(map(str, sorted(annotations.person_ids)))
+        print(
+            f"warning: {path}: {len(others)} detections are of other categories ({numbers}) than people ({persons}) "
+            "and are left out",
+            file=sys.stderr,
+        )
+    missing = len(annotations.image_ids) - pictures
+    if missing > 0:
+        print(
+            f"warning: {path}: {missing} of {len(annotations.image_ids)} pictures of the data set are not in it, so "
+            "all people there count as missed",
+            file=sys.stderr,
+        )
+
+
+def _load(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give a JSON of detections or a folder of setNN/VNNN.txt") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a JSON of detections") from None
     try:
-        results = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         kind = "is empty" if not text.strip() else f"is not valid JSON ({error})"
         raise InputError(f"{path}: {kind}; write it again (no detections at all are written as [])") from None
-    if isinstance(results, dict):
-        if "detections" not in results:
-            hint = " (this looks like ground truth)" if "annotations" in results else ""
+
+
+def _results(content: Any, path: Path) -> list[dict[str, Any]]:
+    results = content
+    if isinstance(content, dict):
+        if "detections" not in content:
+            hint = " (this looks like ground truth)" if "annotations" in content else ""
             raise InputError(
                 f"{path}: holds no detections{hint}; give a COCO list of results or an object with 'detections'"
             )
-        results = results["detections"]
+        results = content["detections"]
     if not isinstance(results, list):
         raise InputError(f"{path}: the detections are not a list; give a COCO list of results")
     for place, result in enumerate(results):

@@ -56,8 +56,9 @@ def test_samples_are_clipped_and_counted_in_one_warning(tmp_path: Path, capsys: 
     assert warnings[0].startswith("warning: 1 boxes")
 
 
-def test_boxes_that_are_no_people_are_ignore_regions_in_training(tmp_path: Path) -> None:
-    assert CocoPedestrians(tmp_path, [write(tmp_path, {"category_id": 5})])[0].ignore.tolist() == [True, True]
+def test_boxes_that_are_no_people_are_background_in_training(tmp_path: Path) -> None:
+    sample = CocoPedestrians(tmp_path, [write(tmp_path, {"category_id": 5})])[0]
+    assert (sample.boxes.tolist(), sample.ignore.tolist()) == ([[20, 5, 32, 35]], [True])
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,86 @@ def test_files_are_joined_but_an_image_id_stands_in_one_alone(tmp_path: Path) ->
     assert len(both[2].boxes) == 2
     with pytest.raises(InputError, match="more than once"):
         CocoPedestrians(tmp_path, ["a.json", "a.json"])
+
+
+def test_files_that_both_count_from_1_are_joined_and_numbered_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    write(tmp_path)
+    for number in (3, 4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((40, 60, 3), 90, np.uint8))
+    other = json.loads((tmp_path / "a.json").read_text())
+    for image, name in zip(other["images"], ("3.png", "4.png"), strict=True):
+        image["file_name"] = name
+    (tmp_path / "b.json").write_text(json.dumps(other))
+    both = CocoPedestrians(tmp_path, ["a.json", "b.json"])
+    assert both.annotations.image_ids == [1, 2, 3, 4]
+    assert [len(both[i].boxes) for i in range(4)] == [2, 1, 2, 1]
+    assert Path(both[2].path or "").name == "3.png"
+    assert "share image ids" in capsys.readouterr().err
+
+
+def named(folder: Path, categories: object, ids: tuple[int, ...] = (1, 1, 1)) -> Path:
+    path = write(folder)
+    data = json.loads(path.read_text())
+    for row, number in zip(data["annotations"], ids, strict=True):
+        row["category_id"] = number
+    path.write_text(json.dumps(data if categories is None else data | {"categories": categories}))
+    return path
+
+
+def test_categories_name_the_person_whatever_its_number(tmp_path: Path) -> None:
+    path = named(tmp_path, [{"id": 1, "name": "car"}, {"id": 0, "name": " Pedestrian "}], (0, 1, 0))
+    annotations = read_annotations(path)
+    assert annotations.category.tolist() == [1, 0, 1]
+    assert annotations.person_ids == {0}
+    assert read_annotations(path, person="CAR").category.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("categories", "ids", "person", "words"),
+    [
+        ([{"id": 1, "name": "car"}, {"id": 2, "name": "dog"}], (1, 1, 1), None, "car, dog, none is a person"),
+        ([{"id": 1, "name": "person"}], (1, 1, 1), "walker", "none is called 'walker'"),
+        (None, (0, 0, 3), None, "boxes of 0, 3: add 'categories'"),
+        (None, (0, 0, 3), "walker", "--person NUMBER"),
+        ([{"id": "1", "name": "person"}], (1, 1, 1), None, "no number 'id'"),
+        (["person"], (1, 1, 1), None, "no number 'id'"),
+    ],
+)
+def test_without_a_person_the_categories_are_listed(
+    categories: object, ids: tuple[int, ...], person: str | None, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=words):
+        read_annotations(named(tmp_path, categories, ids), person)
+
+
+def test_a_number_is_a_person_where_categories_have_no_names(tmp_path: Path) -> None:
+    assert read_annotations(named(tmp_path, None, (0, 3, 0)), person="0").category.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(("value", "ignored"), [("0", False), ("false", False), ("1", True), (0, False), (1, True)])
+def test_flags_may_be_text(value: object, ignored: bool, tmp_path: Path) -> None:
+    assert read_annotations(write(tmp_path, {"ignore": value})).ignore.tolist()[0] is ignored
+
+
+def test_a_byte_order_mark_and_backslashes_are_no_faults(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    (tmp_path / "im").mkdir()
+    for number in (1, 2):
+        (tmp_path / f"{number}.png").rename(tmp_path / "im" / f"{number}.png")
+    text = path.read_text()
+    path.write_text("\ufeff" + text.replace("1.png", "im\\\\1.png").replace("2.png", "im\\\\2.png"), "utf-8")
+    assert CocoPedestrians(tmp_path, [path]).annotations.file_names == ["im/1.png", "im/2.png"]
+
+
+def test_boxes_given_as_corners_are_suspected(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = write(tmp_path, {"bbox": [10, 5, 22, 38]})
+    data = json.loads(path.read_text())
+    data["annotations"][1]["bbox"] = [20, 5, 52, 35]
+    path.write_text(json.dumps(data))
+    CocoPedestrians(tmp_path, [path])
+    assert "are they corners" in capsys.readouterr().err
 
 
 def test_the_people_pack_is_read_whole(shared: Path) -> None:

@@ -54,7 +54,9 @@ def test_without_validation_there_is_no_flag_that_validates_alone(capsys: pytest
         ("--dataset synthetic --length 7", {}),
         ("--dataset synthetic --length 7 --roll 45", {"roll": 45.0}),
         ("--dataset coco --annotations a.json", None),
-        ("--dataset coco --annotations a.json --val-annotations b.json", {"annotations": ["b.json"]}),
+        ("--dataset coco --annotations a.json --val-annotations b.json", {"annotations": ["b.json"], "person": None}),
+        ("--dataset yolo --person man", {"annotations": None, "person": "man"}),
+        ("--dataset kitti --annotations a.txt --val-annotations b.txt", {"annotations": ["b.txt"]}),
         ("--dataset caltech --annotations new --every 3 --sets 0", {"annotations": ["new"]}),
         ("--dataset citypersons --riders", {"annotations": None}),
     ],
@@ -73,6 +75,7 @@ def test_the_settings_of_a_run_keep_their_names() -> None:
         "sets": None,
         "every": None,
         "riders": True,
+        "person": None,
     }
 
 
@@ -90,16 +93,16 @@ def test_a_shared_flag_says_what_it_is_to_each_data_set(capsys: pytest.CaptureFi
 
 def test_a_new_data_set_is_one_line_in_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = DatasetEntry(open=COCO.open, flags=(Flag("labels_folder", "where the labels lie"),))
-    monkeypatch.setitem(registry.DATASETS, "yolo", "a.module.of.its.own")
+    monkeypatch.setitem(registry.DATASETS, "another", "a.module.of.its.own")
     monkeypatch.setattr(registry, "import_module", one_more(registry.import_module, entry))
-    assert dataset_options(parsed("--dataset", "yolo", "--labels-folder", "labels")) == {"labels_folder": "labels"}
+    assert dataset_options(parsed("--dataset", "another", "--labels-folder", "labels")) == {"labels_folder": "labels"}
 
 
 def test_data_sets_that_mean_different_flags_by_one_name_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = DatasetEntry(open=COCO.open, flags=(Flag("every", "seconds", type=float),))
-    monkeypatch.setitem(registry.DATASETS, "yolo", "a.module.of.its.own")
+    monkeypatch.setitem(registry.DATASETS, "another", "a.module.of.its.own")
     monkeypatch.setattr(registry, "import_module", one_more(registry.import_module, entry))
-    with pytest.raises(TypeError, match="--every of yolo and of caltech"):
+    with pytest.raises(TypeError, match="--every of another and of caltech"):
         parsed()
 
 
