@@ -66,9 +66,7 @@ def read_caltech_results(folder: Path, annotations: Annotations) -> Detections:
     read, seen = 0, 0
     videos = _videos(annotations, folder)
     unknown = sorted(
-        name
-        for name in (p.relative_to(folder).as_posix() for p in folder.glob(_FILES))
-        if name not in videos
+        name for name in (p.relative_to(folder).as_posix() for p in folder.glob(_FILES)) if name not in videos
     )
     if unknown:
         print(
