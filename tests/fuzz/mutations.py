@@ -69,7 +69,9 @@ def overwrite(data: bytearray, random: Random) -> None:
 
 def insert_junk(data: bytearray, random: Random) -> None:
     start = random.randrange(len(data) + 1)
-    data[start:start] = random.choice((b"\xef\xbb\xbf", b"\0\0\0\0", b"\r\n", b"\xff\xd8", b"<", b"]]", random.randbytes(16)))
+    data[start:start] = random.choice(
+        (b"\xef\xbb\xbf", b"\0\0\0\0", b"\r\n", b"\xff\xd8", b"<", b"]]", random.randbytes(16))
+    )
 
 
 def binary_word(data: bytearray, random: Random) -> None:
@@ -102,6 +104,24 @@ def mutated_bytes(data: bytes, random: Random) -> bytes:
     for _ in range(random.choice((1, 1, 1, 2, 4))):
         random.choice(BYTES)(result, random)
     return bytes(result)
+
+
+def mutated_text(data: bytes, random: Random) -> bytes:
+    """Text that is still text: numbers, words and lines replaced, left out, repeated or swapped."""
+    for _ in range(random.choice((1, 1, 2))):
+        result = bytearray(data)
+        written_number(result, random)
+        pieces = re.split(rb"(\s+|[,<>=:])" if random.random() < 0.7 else rb"(\n)", bytes(result))
+        first, second = random.randrange(len(pieces)), random.randrange(len(pieces))
+        what = random.randrange(5)
+        if what == 0:
+            del pieces[first]
+        elif what == 1:
+            pieces[first], pieces[second] = pieces[second], pieces[first]
+        elif what == 2:
+            pieces[first:first] = pieces[first : first + 2] * random.choice((1, 3, 200))
+        data = b"".join(pieces)
+    return data
 
 
 def nodes(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -19,7 +19,7 @@ import numpy as np
 from upright.datasets.registry import open_dataset
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))
-from conftest import crowdhuman, eurocity, kitti, motchallenge, voc, yolo  # noqa: E402
+from conftest import crowdhuman, eurocity, kitti, motchallenge, voc, yolo
 
 Mutate = Callable[[bytes, Random], bytes]
 
@@ -60,7 +60,14 @@ def make_coco(folder: Path) -> list[Path]:
     for number in (1, 2, 3):
         write(folder / f"{number}.png", cv2.imencode(".png", picture())[1].tobytes())
         images.append({"id": number, "file_name": f"{number}.png", "width": 64, "height": 48})
-        person = {"id": number, "image_id": number, "category_id": 1, "bbox": [5.5, 4, 20, 40], "iscrowd": 0, "ignore": 0}
+        person = {
+            "id": number,
+            "image_id": number,
+            "category_id": 1,
+            "bbox": [5.5, 4, 20, 40],
+            "iscrowd": 0,
+            "ignore": 0,
+        }
         person |= {"vis_bbox": [5, 4, 10, 40], "vis_ratio": 0.5, "height": 40, "keypoints": [12, 10, 2] * 17}
         rows.append(person | {"segmentation": [[5, 4, 25, 4, 25, 44, 5, 44]]})
     categories = [{"id": 1, "name": "person"}, {"id": 3, "name": "car"}]
@@ -86,7 +93,7 @@ def other_layout(name: str, make: Callable[[Path], None], split: str, suffixes: 
         all_pictures(open_dataset(name, folder, split))
 
     structured = suffixes[0] in (".json", ".odgt")
-    return Reader(make_files, read, mutations.mutated_json if structured else mutations.mutated_bytes)
+    return Reader(make_files, read, mutations.mutated_json if structured else mutations.mutated_text)
 
 
 def make_detections(folder: Path) -> list[Path]:
@@ -114,7 +121,15 @@ def make_caltech(folder: Path) -> list[Path]:
     frames = np.array([30, 30, 60])
     boxes = np.array([[10.0, 5, 20, 40], [30, 5, 10, 40], [11, 5, 20, 40]])
     hidden = np.array([False, True, False])
-    annotation = VideoAnnotation(60, frames, np.array([1, 2, 1]), np.array(["person", "people", "person"]), boxes, boxes * hidden[:, None], hidden)
+    annotation = VideoAnnotation(
+        60,
+        frames,
+        np.array([1, 2, 1]),
+        np.array(["person", "people", "person"]),
+        boxes,
+        boxes * hidden[:, None],
+        hidden,
+    )
     write_vbb(folder / "V000.vbb", annotation)
     rows = "person 10 5 20 40 0 0 0 0 0 0 0\npeople 30 5 10 40 1 30 5 5 40 1 0\n"
     return [folder / "V000.vbb", write(folder / "frame.txt", f"% bbGt version=3\n{rows}".encode())]
@@ -222,8 +237,10 @@ def read_weights(folder: Path) -> None:
 
 def make_backbone(folder: Path) -> list[Path]:
     import torch
+    from torchvision.models import mobilenet_v2
 
-    torch.save({"features.0.0.weight": torch.zeros(32, 3, 3, 3), "features.0.1.bias": torch.zeros(32)}, folder / "b.pth")
+    tensors = {name: value.half() for name, value in mobilenet_v2().features.state_dict(prefix="features.").items()}
+    torch.save(tensors, folder / "b.pth")
     return [folder / "b.pth"]
 
 
@@ -237,8 +254,19 @@ def make_checkpoint(folder: Path) -> list[Path]:
     import torch
 
     tensor = torch.arange(6.0).reshape(2, 3)
-    state = {"model": {"weight": tensor}, "optimizer": {"state": {0: {"step": tensor[0, 1]}}, "param_groups": [{"lr": 0.1, "params": [0]}]}}
-    state |= {"scaler": {}, "step": 3, "validated": 0, "best": None, "random": [torch.get_rng_state()], "random_cuda": [], "format": 2}
+    state = {
+        "model": {"weight": tensor},
+        "optimizer": {"state": {0: {"step": tensor[0, 1]}}, "param_groups": [{"lr": 0.1, "params": [0]}]},
+    }
+    state |= {
+        "scaler": {},
+        "step": 3,
+        "validated": 0,
+        "best": None,
+        "random": [torch.get_rng_state()],
+        "random_cuda": [],
+        "format": 2,
+    }
     torch.save(state, folder / "checkpoint.pt")
     lines = [json.dumps({"step": step, "losses": {"loss": 0.5}}) for step in (1, 2, 3)]
     return [folder / "checkpoint.pt", write(folder / "log.jsonl", "\n".join(lines).encode())]
@@ -312,7 +340,7 @@ READERS = {
     "detections": Reader(make_detections, read_detection_files, mutations.mutated_json, 2),
     "caltech": Reader(make_caltech, read_caltech, weight=2),
     "seq": Reader(make_seq, read_seq),
-    "results": Reader(make_results, read_results),
+    "results": Reader(make_results, read_results, mutations.mutated_text),
     "citypersons": Reader(make_citypersons, read_citypersons, weight=2),
     "yolo": other_layout("yolo", yolo, "train", (".txt", ".yaml")),
     "voc": other_layout("voc", voc, "val", (".xml", ".txt")),

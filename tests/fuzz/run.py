@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -33,6 +35,7 @@ def work(name: str, seed: int, start: int, end: int, keep: Path | None) -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries talk
 
+    from mutations import mutated_bytes
     from readers import READERS
 
     from upright.errors import InputError
@@ -47,7 +50,7 @@ def work(name: str, seed: int, start: int, end: int, keep: Path | None) -> None:
         for number in range(start, end):
             random = Random(f"{seed} {name} {number}")
             file = random.choice(files)
-            mutate = random.choice((reader.structure, bytes_mutation()))
+            mutate = random.choice((reader.structure, mutated_bytes))
             print(f"{number} begins", file=answers)
             signal.setitimer(signal.ITIMER_PROF, 0)
             file.write_bytes(mutate(sound[file], random))
@@ -63,12 +66,6 @@ def work(name: str, seed: int, start: int, end: int, keep: Path | None) -> None:
             print(f"{number} {answer}", file=answers)
             if keep is None:
                 file.write_bytes(sound[file])
-
-
-def bytes_mutation():  # noqa: ANN201
-    import mutations
-
-    return mutations.mutated_bytes
 
 
 def limit_memory() -> None:
@@ -115,10 +112,8 @@ def fuzz(name: str, seed: int, start: int, end: int, keep: Path | None = None) -
     return ended, faults
 
 
-def lines_of(process: subprocess.Popen[str]):  # noqa: ANN201
+def lines_of(process: subprocess.Popen[str]) -> Iterator[str | None]:
     """What a process prints; None where it says nothing for too long."""
-    import select
-
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
     rest = b""
