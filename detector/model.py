@@ -140,12 +140,15 @@ def build_proposals(settings: Settings, strides: tuple[int, ...]) -> ProposalNet
     """The region proposal network on maps of these strides.
 
     Raises:
-        ValueError: the anchors do not spread evenly over the maps.
+        InputError: the anchors do not spread evenly over the maps.
     """
     heights, levels = settings.anchor_heights, len(strides)
     scales = len(heights) // levels
     if scales * levels != len(heights):
-        raise ValueError(f"{len(heights)} anchor heights do not spread evenly over {levels} levels")
+        raise InputError(
+            f"{len(heights)} anchor heights do not spread evenly over {levels} levels of the pyramid: "
+            f"give {levels}, {2 * levels} ... of them"
+        )
     anchors = FullPrecisionAnchors(
         # torchvision's size is the side of the square of the same area; ours is the height of the tallest anchor.
         sizes=tuple(

@@ -67,7 +67,7 @@ class Settings:
             field.refuse_unknown(getattr(self, field.name))
             values = getattr(self, field.name)
             numbers = [v for v in (values if isinstance(values, tuple) else (values,)) if not isinstance(v, str)]
-            if field.name != "transformers" and any(not v > 0 for v in numbers):
+            if field.name != "transformers" and any(not 0 < v < math.inf for v in numbers):
                 raise InputError(f"no detector can be built with {field.name} = {values}: use numbers above 0")
         if not (0 < self.score_scale < math.inf and math.isfinite(self.score_shift) and 0 <= self.threshold <= 1):
             raise InputError(

@@ -200,7 +200,7 @@ def _is_video(path: Path) -> bool:
             start = file.read(1 << 16)
     except OSError:
         return False  # what is wrong is said when it is read
-    return not is_heic(start) and not cv2.haveImageReader(os.fsencode(path))
+    return not is_heic(start) and not cv2.haveImageReader(os.fsencode(path))  # type: ignore[arg-type]  # names need not be UTF-8
 
 
 def _frames(path: Path) -> int:

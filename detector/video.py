@@ -101,7 +101,8 @@ class VideoReader:
 
 def _open(path: Path) -> cv2.VideoCapture:
     # Absolute: FFmpeg takes "a:b.mp4" for a protocol "a". Bytes: a name need not be UTF-8.
-    return cv2.VideoCapture(os.fsencode(path.absolute()), cv2.CAP_FFMPEG)
+    # Bytes, which its types do not know: names need not be UTF-8.
+    return cv2.VideoCapture(os.fsencode(path.absolute()), cv2.CAP_FFMPEG)  # type: ignore[call-overload]
 
 
 def count_packets(path: Path) -> int:
@@ -148,7 +149,7 @@ class VideoWriter:
         self._temporary = self._file.enter_context(whole_file(self.path))
         # OpenCV's own Motion JPEG writer rounds the fps and overruns memory at odd sizes; FFmpeg's packs our JPEGs.
         self._packs_jpegs = not even
-        self._writer = cv2.VideoWriter(
+        self._writer = cv2.VideoWriter(  # type: ignore[call-overload]
             os.fsencode(self._temporary.absolute()),
             cv2.CAP_FFMPEG,
             cv2.VideoWriter.fourcc(*("mp4v" if even else "MJPG")),

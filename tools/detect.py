@@ -83,14 +83,14 @@ def detect(arguments: argparse.Namespace) -> None:
         raise
     try:
         write_results()
-    except InputError as error:
-        errors.append(error)
+    except InputError as fault:
+        errors.append(fault)
     for note in notes + more:
         print(f"warning: {note}", file=sys.stderr)
     people = len(recorder.detections)
     print(f"{timing.summary()}; {people} detection{'s' * (people != 1)} in {arguments.output}")
-    for error in errors[:-1]:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    for failure in errors[:-1]:
+        print(f"error: {' '.join(str(failure).split())}", file=sys.stderr)
     if errors:
         raise errors[-1]
 
