@@ -101,7 +101,6 @@ class VideoReader:
 
 def _open(path: Path) -> cv2.VideoCapture:
     # Absolute: FFmpeg takes "a:b.mp4" for a protocol "a". Bytes: a name need not be UTF-8.
-    # Bytes, which its types do not know: names need not be UTF-8.
     return cv2.VideoCapture(os.fsencode(path.absolute()), cv2.CAP_FFMPEG)  # type: ignore[call-overload]
 
 
