@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test clean
+.PHONY: demo test fuzz clean
 
 demo: $(VENV)/runs
 	$(BIN)/python tools/demo.py
@@ -13,6 +13,10 @@ test: $(VENV)/tests
 	$(BIN)/ruff format --check .
 	mkdir -p $(VENV)/types && ln -sfn "$(CURDIR)" $(VENV)/types/upright && $(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# Ten thousand damaged files over all readers: some minutes, the same files each time.
+fuzz: $(VENV)/tests
+	$(BIN)/python tests/fuzz/run.py
 
 # The demo needs no test tools; the tests need all that the demo needs.
 $(VENV)/runs: requirements.txt pyproject.toml

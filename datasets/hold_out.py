@@ -26,6 +26,8 @@ class DatasetRows:
         self.dataset = dataset
         self.rows = np.asarray(rows, np.int64)
         self.annotations = annotations_of_rows(dataset.annotations, self.rows)
+        paths = getattr(dataset, "paths", None)
+        self.paths = None if paths is None else [paths[row] for row in self.rows]
 
     @property
     def sizes(self) -> np.ndarray:

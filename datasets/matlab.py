@@ -6,12 +6,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from upright.datasets.matlab_check import refuse_incoherent
 from upright.errors import InputError
 from upright.output import whole_file
 
 
 def parse_matlab(data: bytes, path: Path) -> dict[str, Any]:
-    """The variables of a MATLAB file, of version 7 or older, by name.
+    """The variables of a MATLAB file, of version 5 to 7, by name.
 
     Args:
         data: its bytes.
@@ -23,6 +24,7 @@ def parse_matlab(data: bytes, path: Path) -> dict[str, Any]:
     from scipy.io import loadmat
 
     try:
+        refuse_incoherent(data)
         return loadmat(BytesIO(data))
     # A damaged or foreign file makes scipy fail with whatever its bytes lead to.
     except Exception as error:

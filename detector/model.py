@@ -22,6 +22,7 @@ from upright.detector.regions import ProposalNetwork, RegionHead, RegionHeads
 from upright.detector.settings import Settings
 from upright.detector.shufflenet import ShuffleNetPyramid
 from upright.detector.spatial_transformer import Transformation, transformations
+from upright.errors import InputError
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
@@ -51,6 +52,13 @@ class PictureTransform(GeneralizedRCNNTransform):
         scale = min(self.min_size[0] / min(height, width), self.max_size / max(height, width))
         if self.training or scale == 1:
             return image, target
+        height, width = image.shape[-2:]
+        scale = min(min(self.min_size) / min(height, width), self.max_size / max(height, width))
+        if scale * min(height, width) < 1:
+            raise InputError(
+                f"{width} x {height} pixels are too thin: made {self.max_size} long, as the model takes them, less "
+                "than one pixel would be left of the other side"
+            )
         return super().resize(image, target)
 
     def postprocess(
@@ -148,7 +156,7 @@ def build_proposals(settings: Settings, strides: tuple[int, ...]) -> ProposalNet
     """What proposes regions on maps of these strides.
 
     Raises:
-        ValueError: the anchors do not spread evenly over the maps.
+        InputError: the anchors do not spread evenly over the maps.
     """
     kept = {"training": settings.train_proposals, "testing": settings.test_proposals}
     if settings.proposals == "dense":
@@ -156,7 +164,10 @@ def build_proposals(settings: Settings, strides: tuple[int, ...]) -> ProposalNet
     heights, levels = settings.anchor_heights, len(strides)
     scales = len(heights) // levels
     if scales * levels != len(heights):
-        raise ValueError(f"{len(heights)} anchor heights do not spread evenly over {levels} levels")
+        raise InputError(
+            f"{len(heights)} anchor heights do not spread evenly over {levels} levels of the pyramid: "
+            f"give {levels}, {2 * levels} ... of them"
+        )
     anchors = FullPrecisionAnchors(
         # torchvision's size is the side of the square of the same area; ours is the height of the tallest anchor.
         sizes=tuple(

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch.distributed as dist
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 # The first process may validate, or write to a slow disk, for longer than the minutes that a step's collectives get.
 PATIENCE = timedelta(days=7)
 
@@ -67,21 +68,42 @@ class Processes:
 
 
 class Stop:
-    """Ctrl-C or a polite kill ends a training after the step in hand; a second one at once."""
+    """Ctrl-C, a polite kill or a terminal that closes ends a training after the step in hand; a second Ctrl-C at once.
+
+    A second kill does not: who ends a group of processes often tells each of them twice.
+    """
 
     def __init__(self) -> None:
         self.asked = False
 
-    def __call__(self, *_: object) -> None:
-        if self.asked:
+    def __call__(self, number: int, *_: object) -> None:
+        if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = True
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)}
+        heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # as nohup asks for
+        before = {number: signal.signal(number, self) for number in heard}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes that are started in this block do not hear the signals that end a training.
+
+    A signal to the whole group would otherwise end the workers first, and the training in hand with them. They end
+    with their parent all the same.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

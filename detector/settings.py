@@ -90,7 +90,7 @@ class Settings:
             field.refuse_unknown(getattr(self, field.name))
             values = getattr(self, field.name)
             numbers = [v for v in (values if isinstance(values, tuple) else (values,)) if not isinstance(v, str)]
-            if field.name not in MAY_BE_ZERO and any(not v > 0 for v in numbers):
+            if any(not 0 <= v < math.inf or (v == 0 and field.name not in MAY_BE_ZERO) for v in numbers):
                 raise InputError(f"no detector can be built with {field.name} = {values}: use numbers above 0")
         for name in ("first_stage_share", "box_share", "head_dropout"):
             if not 0 <= getattr(self, name) <= 1:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from upright.datasets.batches import TrainingBatches, TrainingPictures, collate
 from upright.detector.model import Detector
-from upright.detector.processes import Processes, Stop
+from upright.detector.processes import Processes, Stop, deaf_children
 from upright.detector.run_directory import RunDirectory
 from upright.detector.spatial_transformer import ThetaStatistics
 from upright.detector.training_options import TrainingOptions, TrainingPace
@@ -129,6 +130,18 @@ def training_loader(
     )
 
 
+@contextmanager
+def loading(loader: DataLoader) -> Iterator[Iterator[Any]]:
+    """The batches of a loader; its workers live as long as the block."""
+    with deaf_children():
+        batches = iter(loader)
+    try:
+        yield batches
+    finally:
+        # An error that is on its way up keeps `batches` alive, and the workers would outlive the training.
+        getattr(batches, "_shutdown_workers", lambda: None)()
+
+
 def train(
     model: Detector,
     pictures: TrainingPictures,
@@ -162,10 +175,16 @@ def train(
     stop = Stop()
     saved_at = logged_at = time.monotonic()
     worked_at = time.process_time()
-    with stop.listening(), progress(state.step, options.steps, directory) as bar:
+    if state.step >= options.steps and directory is not None:
+        print(f"{directory.path} has done its {options.steps} steps; {directory.longer()}", file=sys.stderr)
+    with (
+        stop.listening(),
+        progress(state.step, options.steps, directory) as bar,
+        loading(loader) if state.step < options.steps else nullcontext(()) as batches,
+    ):
         if validate and state.validated < state.step and due(state.step, pace.validate_every, options.steps):
             run_validation(validate, state, directory, processes)  # stopped while it was under way
-        for batch in loader if state.step < options.steps else ():
+        for batch in batches:
             if isinstance(batch, InputError):
                 raise batch
             logging = due(state.step + 1, pace.log_every, options.steps)

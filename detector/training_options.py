@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from upright.detector.option_fields import option_fields
 from upright.errors import InputError
 
+LARGEST_SEED = 2**62  # torch takes 64 bits, and processes count up from it
 LEARNING_RATES = {"sgd": 0.01, "adamw": 5e-4}
 
 
@@ -43,6 +45,8 @@ class TrainingOptions:
         refuse_numbers(self, positive, (*rates, "weight_decay", "warmup_steps", "ema_decay", "seed"))
         if self.ema_decay >= 1:
             raise InputError(f"--ema-decay {self.ema_decay:g} never learns: use a number below 1")
+        if self.seed > LARGEST_SEED:
+            raise InputError(f"--seed {self.seed} is out of range: use a number up to {LARGEST_SEED}")
 
     @classmethod
     def chosen(cls, steps: int, given: dict[str, Any]) -> Self:
@@ -70,13 +74,13 @@ class TrainingPace:
 
 
 def refuse_numbers(options: object, positive: tuple[str, ...], others: tuple[str, ...]) -> None:
-    """Check the fields named `positive` to be above 0, the others not to be below.
+    """Check the fields named `positive` to be above 0, the others not to be below, and all to be finite.
 
     Raises:
-        InputError: one is; NaN is neither.
+        InputError: one is not.
     """
     for names, least, allowed in ((positive, "above 0", lambda v: v > 0), (others, "from 0 on", lambda v: v >= 0)):
         for name in names:
             value = getattr(options, name)
-            if not allowed(value):
+            if not (allowed(value) and math.isfinite(value)):
                 raise InputError(f"--{name.replace('_', '-')} {value:g} is out of range: use a number {least}")

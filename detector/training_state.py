@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from upright.detector.model import Detector
 from upright.detector.processes import Processes
 from upright.detector.run_directory import RunDirectory
+from upright.errors import InputError
 
 
 @dataclass
@@ -74,12 +75,19 @@ class TrainingState:
         saved = processes.from_first(directory.load_checkpoint() if directory is not None else None)
         if saved is None:
             return
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.scaler.load_state_dict(saved["scaler"])
-        if self.average is not None:
-            self.average.load_state_dict(saved["average"])
-        self.step, self.validated, self.best = saved["step"], saved["validated"], saved["best"]
-        torch.set_rng_state(saved["random"][processes.rank])
-        if next(self.model.parameters()).is_cuda:
-            torch.cuda.set_rng_state(saved["random_cuda"][processes.rank])
+        try:
+            self.model.load_state_dict(saved["model"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.scaler.load_state_dict(saved["scaler"])
+            if self.average is not None:
+                self.average.load_state_dict(saved["average"])
+            self.step, self.validated, self.best = saved["step"], saved["validated"], saved["best"]
+            torch.set_rng_state(saved["random"][processes.rank])
+            if next(self.model.parameters()).is_cuda:
+                torch.cuda.set_rng_state(saved["random_cuda"][processes.rank])
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"the checkpoint does not fit this training ({reason}): resume it with as many processes on the same "
+                "device, or start again with another --output"
+            ) from None

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from upright.detector.backbone import imagenet_network
@@ -57,8 +57,8 @@ def save_with_settings(path: str | Path, source: str | Path, settings: Settings,
 def _save(path: Path, tensors: dict[str, Tensor], settings: Settings, provenance: dict[str, Any]) -> None:
     metadata = {"settings": json.dumps({**json.loads(settings.to_json()), "provenance": provenance})}
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
-        temporary.chmod(0o644)  # safetensors makes it readable by its owner alone
+        # Written by Python, which names the reason where the disk is full.
+        temporary.write_bytes(save(tensors, metadata=metadata))
 
 
 def read_metadata(path: str | Path) -> tuple[Settings, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from upright.datasets.sample import Annotations, Sample
 from upright.detector.settings import PRESETS, Settings
 from upright.tools.command import run
 
-torch.set_num_threads(2)
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))  # beside a busy core one is faster than two
 
 
 @pytest.fixture(scope="session")

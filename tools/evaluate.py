@@ -36,7 +36,7 @@ from upright.datasets.sample import Annotations, PedestrianDataset
 from upright.detector.evaluation import Detections, Result, evaluate, read_detections, write_detections
 from upright.detector.evaluation.at_threshold import figures_at_threshold
 from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
-from upright.detector.evaluation.caltech_results import write_caltech_detections
+from upright.detector.evaluation.caltech_results import result_folders, write_caltech_detections
 from upright.detector.evaluation.coco import coco_ap
 from upright.detector.evaluation.plain import check
 from upright.detector.evaluation.plausibility import suspicions
@@ -62,7 +62,8 @@ def parser() -> argparse.ArgumentParser:
         "--detections",
         nargs="+",
         metavar="[NAME=]PATH",
-        help="JSON of detections or folder of setNN/VNNN.txt; several with names of their own are compared",
+        help="JSON of detections, folder of setNN/VNNN.txt, or folder of such folders, one a detector; several with "
+        "names of their own are compared",
     )
     found.add_argument("--weights", metavar="FILE", help="of the model; default: the released ones")
     found.add_argument("--device", metavar="D", help="of the model (default: a GPU where there is one)")
@@ -176,8 +177,9 @@ def _detectors(
 ) -> dict[str, Detections]:
     """Detections by the detector's name."""
     if options.detections:
-        paths = dict(_name_and_path(text) for text in options.detections)
-        if len(paths) < len(options.detections):
+        named = [one for text in options.detections for one in _names_and_paths(text)]
+        paths = dict(named)
+        if len(paths) < len(named):
             raise InputError("two --detections have the same name: give each a NAME=PATH of its own")
         return {name: read_detections(path, annotations) for name, path in paths.items()}
     # Only here, so that evaluating files needs no torch.
@@ -208,11 +210,15 @@ def _threshold(options: argparse.Namespace) -> float:
     return read_metadata(options.weights or RELEASED)[0].threshold
 
 
-def _name_and_path(text: str) -> tuple[str, str]:
+def _names_and_paths(text: str) -> list[tuple[str, str]]:
+    """A detector's name and path; those of each detector where the path is a folder of their folders."""
     name, separator, path = text.partition("=")
-    if separator and name and not os.path.exists(text):
-        return name, path
-    return Path(text).stem, text
+    if not (separator and name) or os.path.exists(text):
+        name, path = "", text
+    found = result_folders(Path(path)) if os.path.isdir(path) else []
+    if found:
+        return [(f"{name}-{folder.name}" if name else folder.name, str(folder)) for folder in found]
+    return [(name or Path(path).stem, path)]
 
 
 def print_tables(figures: dict[str, Any]) -> None:

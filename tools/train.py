@@ -12,6 +12,7 @@ A run that was stopped or killed goes on with the same command and --resume.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shlex
 import sys
@@ -22,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from upright.datasets.entry import NoSplit
 from upright.datasets.hold_out import hold_out
-from upright.datasets.registry import DATASETS, open_dataset
+from upright.datasets.registry import DATASETS, dataset_entry, open_dataset
 from upright.datasets.sample import PedestrianDataset
+from upright.datasets.soundness import check_pictures, content_digest, file_digest, people
 from upright.detector.option_fields import option_fields
 from upright.detector.settings import PRESETS, Settings
 from upright.detector.training_options import TrainingOptions, TrainingPace
@@ -55,6 +57,11 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--mosaics", type=float, default=0, metavar="SHARE", help="of the pictures that are made of four (0 to 1)"
     )
+    data.add_argument(
+        "--check-data",
+        action="store_true",
+        help="read every picture once before the first step, and name all that cannot be used",
+    )
     model = p.add_argument_group("model")
     model.add_argument("--preset", choices=PRESETS, default="light")
     model.add_argument(
@@ -69,8 +76,8 @@ def parser() -> argparse.ArgumentParser:
     add_flags(model, Settings, whose="light")
     training = p.add_argument_group("training")
     length = training.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=float, default=12)
-    length.add_argument("--max-steps", type=int)
+    length.add_argument("--epochs", type=float, default=12, help="passes over the pictures (default 12)")
+    length.add_argument("--max-steps", type=int, help="steps, instead of epochs")
     add_flags(training, TrainingOptions)
     add_flags(training, TrainingPace)
     p.set_defaults(seed=TrainingOptions.seed)  # the data sets read it too
@@ -109,6 +116,8 @@ def main() -> None:
     if not len(pictures):
         raise InputError("there is not one picture to train on: check --annotations")
     refuse_nobody(parts, arguments)
+    if os.environ.get("RANK", "0") == "0":  # of several processes one is enough
+        check_data(parts, validation, decode=arguments.check_data)
     batches = TrainingBatches(pictures.portrait(), options.batch_size, options.seed)
     options = replace(options, steps=arguments.max_steps or max(1, round(arguments.epochs * batches.steps_an_epoch)))
     device = str(choose_device(arguments.device))
@@ -125,11 +134,11 @@ def main() -> None:
     processes = Processes.joined(device)
     directory = None
     if processes.rank == 0:
-        names = ("dataset", "root", "hold_out", "extra_synthetic", "min_height", "turn", "mosaics")
-        data = {name: getattr(arguments, name) for name in names} | recorded_options(arguments)
-        start = {"weights": arguments.weights, "backbone_weights": " ".join(arguments.backbone_weights)}
+        start = {"weights": content_of(arguments.weights)}
+        start["backbone_weights"] = [content_of(source) for source in arguments.backbone_weights]
         # The calibration is no choice: it comes after the training.
         choices = {field.name: getattr(settings, field.name) for field in option_fields(Settings)}
+        data = recorded_data(arguments, parts[0])
         everything = {"detector": choices, "training": asdict(options), "data": data, "start": start}
         provenance = {"command": shlex.join(command_line(sys.argv)), "pictures": len(pictures)}
         if arguments.weights:
@@ -137,7 +146,11 @@ def main() -> None:
         directory = RunDirectory(arguments.output, everything, resume=arguments.resume, provenance=provenance)
 
     validate = partial(figures, dataset=validation, device=device) if validation is not None else None
-    train(model, pictures, options, pace, directory=directory, processes=processes, validate=validate)
+    try:
+        train(model, pictures, options, pace, directory=directory, processes=processes, validate=validate)
+    finally:
+        if directory is not None:
+            directory.close()
 
 
 def starting_model(settings: Settings, arguments: argparse.Namespace) -> Detector:
@@ -169,8 +182,41 @@ def refuse_impossible(arguments: argparse.Namespace) -> None:
         raise InputError(f"--mosaics {arguments.mosaics:g} is no share of the pictures: use a number from 0 to 1")
     for name in ("epochs", "max_steps", "length"):
         value = getattr(arguments, name)
-        if value is not None and value <= 0:
+        if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name.replace('_', '-')} {value:g} leaves nothing to train on: use a number above 0")
+    for name in ("extra_synthetic", "min_height", "turn", "hold_out", "validate_every"):
+        value = getattr(arguments, name)
+        if value is not None and not 0 <= value < math.inf:
+            raise InputError(f"--{name.replace('_', '-')} {value:g} is out of range: use a number from 0 on")
+
+
+def recorded_data(arguments: argparse.Namespace, chosen: PedestrianDataset) -> dict[str, Any]:
+    """What the settings of a run keep of its data: of files their content, wherever they lie."""
+    names = ("dataset", "hold_out", "extra_synthetic", "min_height", "turn", "mosaics")
+    data = {name: getattr(arguments, name) for name in names} | recorded_options(arguments)
+    given = data.pop("annotations")
+    if dataset_entry(arguments.dataset).needs_root:
+        where = " ".join(map(str, [arguments.root, *(given or [])]))
+        data["annotations"] = {"path": where, "sha256": content_digest(chosen.annotations)}
+    return data
+
+
+def content_of(source: str | None) -> Any:
+    """A file by path and content; anything else as it is."""
+    if source is None or not Path(source).is_file():
+        return source
+    return {"path": source, "sha256": file_digest(Path(source))}
+
+
+def check_data(parts: list[PedestrianDataset], validation: PedestrianDataset | None, *, decode: bool) -> None:
+    """What would else end the training at its first validation, or at its last picture."""
+    for dataset in (*parts, *([] if validation is None else [validation])):
+        check_pictures(dataset, decode=decode)
+    if validation is not None and not people(validation.annotations):
+        raise InputError(
+            f"nobody to find in the {len(validation)} pictures to validate on, so no figure would come of it: give "
+            "others (--val-annotations, --hold-out), or leave them out"
+        )
 
 
 def training_parts(arguments: argparse.Namespace) -> tuple[list[PedestrianDataset], PedestrianDataset | None]:
@@ -191,10 +237,8 @@ def refuse_nobody(parts: list[PedestrianDataset], arguments: argparse.Namespace)
     """Stop where no box counts: only ignore regions, or no boxes at all, teach that there are no people."""
     if arguments.extra_synthetic or arguments.dataset == "synthetic":
         return  # people are in the rendered pictures
-    for part in parts:
-        columns = part.annotations
-        if ((columns.category == 1) & ~columns.ignore).any():
-            return
+    if any(people(part.annotations) for part in parts):
+        return
     boxes = sum(len(part.annotations.boxes) for part in parts)
     raise InputError(
         f"nobody to learn from: of {boxes} boxes in {arguments.root} none counts as a person; check --annotations and "

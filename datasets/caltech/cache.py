@@ -19,7 +19,7 @@ import numpy as np
 from upright.errors import InputError
 from upright.output import whole_file
 
-FORMAT = 1  # rises with every change of what the files of the cache hold
+FORMAT = 2  # rises with every change of what the files of the cache hold
 
 
 def cache_folder(root: Path) -> Path:

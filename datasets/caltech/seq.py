@@ -1,6 +1,6 @@
 """Norpix .seq video, the format of Caltech's frames: JPEG pictures one behind the other.
 
-    header, 1024 bytes, little-endian
+    header, 1024 bytes (8192 from version 5 on), little-endian
         0  uint32  0xFEED                        548  uint32  width, height, bits a pixel, bits a channel,
         4  "Norpix seq", UTF-16, 24 bytes                     bytes of an unpacked picture, image format,
        28  int32   version, header size                       frames, 0, bytes of an unpacked frame
@@ -8,8 +8,9 @@
     frame
         uint32 n; n - 4 bytes of JPEG; uint32 seconds, uint16 milliseconds; 2 or 10 bytes of padding
 
-The frames differ in length, so that where one begins is known only from the one before. One pass finds them all;
-the index it makes is kept (`cache.py`), and any frame is then one read and one decoding away.
+Some recorders put zeros behind a JPEG, which n counts or does not, and pad frames otherwise. The frames differ in
+length, so that where one begins is known only from the one before. One pass finds them all; the index it makes is kept
+(`cache.py`), and any frame is then one read and one decoding away.
 
     from upright.datasets.caltech.seq import SeqReader
     with SeqReader("set06/V000.seq") as video:
@@ -35,6 +36,7 @@ from upright.errors import InputError
 from upright.output import whole_file
 
 HEADER_SIZE = 1024
+HEADER_SIZES = (HEADER_SIZE, 8192)
 MAGIC = 0xFEED
 NAME = "Norpix seq".encode("utf-16-le")
 JPEG_FORMATS = (102, 201)  # grey, colour
@@ -42,6 +44,8 @@ START, END = b"\xff\xd8", b"\xff\xd9"
 TIMESTAMP = struct.Struct("<IH")
 # After the timestamp come 2 bytes of padding in recordings of the first Caltech cameras, 10 in all others.
 TRAILERS = (TIMESTAMP.size + 2, TIMESTAMP.size + 10)
+OTHER_TRAILERS = range(TIMESTAMP.size, 33)  # looked at where neither of these leads to a frame
+JPEG_PADDING = 8  # zeros behind a JPEG, at most
 
 
 class SeqReader:
@@ -68,6 +72,7 @@ class SeqReader:
         self._view: mmap.mmap | None = None
         header = read_header(self.path)
         self.width, self.height, self.fps = header.width, header.height, header.fps
+        self._header_size = header.size
         self._starts, self._sizes = self._index(header.frames, cache_dir)
         self.announced = header.frames or len(self)
         if len(self) == 0:
@@ -97,8 +102,9 @@ class SeqReader:
 
     def seconds(self, index: int) -> float:
         """The time stamp of frame `index`; 0 where the file ends before it."""
-        size, start = self._span(index)
-        stamp = self._bytes()[start + size : start + size + TIMESTAMP.size]
+        _, start = self._span(index)
+        length = int.from_bytes(self._bytes()[start - 4 : start], "little")  # with the zeros behind the JPEG
+        stamp = self._bytes()[start - 4 + length : start - 4 + length + TIMESTAMP.size]
         if len(stamp) < TIMESTAMP.size:
             return 0.0
         whole, thousandths = TIMESTAMP.unpack(stamp)
@@ -138,12 +144,12 @@ class SeqReader:
 
     def _index(self, announced: int, cache_dir: Path | None) -> tuple[np.ndarray, np.ndarray]:
         if cache_dir is None:
-            return index_frames(self._bytes(), announced)
+            return index_frames(self._bytes(), announced, self._header_size)
         place = cache_dir / f"{self.path.parent.name}_{self.path.stem}_seq.npz"
         key = cache.file_key([self.path])
         stored = cache.load(place, key)
         if stored is None:
-            starts, sizes = index_frames(self._bytes(), announced)
+            starts, sizes = index_frames(self._bytes(), announced, self._header_size)
             stored = {"starts": starts, "sizes": sizes}
             cache.save(place, key, stored)
         return stored["starts"], stored["sizes"]
@@ -151,12 +157,13 @@ class SeqReader:
 
 @dataclass(frozen=True)
 class SeqHeader:
-    """What the first 1024 bytes of a .seq file say; `frames` is 0 in a file that was never closed."""
+    """What the first 1024 bytes of a .seq file say; `frames` is 0 in a file that was never closed, `size` is bytes."""
 
     width: int
     height: int
     fps: float
     frames: int
+    size: int
 
 
 def read_header(path: Path) -> SeqHeader:
@@ -176,15 +183,19 @@ def read_header(path: Path) -> SeqHeader:
             f"{path} holds pictures of format {image_format}, not JPEG (102 or 201): write it again with "
             f"upright.datasets.caltech.seq.SeqWriter"
         )
-    return SeqHeader(width, height, struct.unpack_from("<d", data, 584)[0], frames)
+    size = struct.unpack_from("<I", data, 32)[0]
+    return SeqHeader(width, height, struct.unpack_from("<d", data, 584)[0], frames, size)
 
 
-def index_frames(data: mmap.mmap | bytes, announced: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def index_frames(
+    data: mmap.mmap | bytes, announced: int = 0, header_size: int = HEADER_SIZE
+) -> tuple[np.ndarray, np.ndarray]:
     """Find the whole frames of a .seq file.
 
     Args:
         data: the bytes of the file.
         announced: stop after so many frames; 0 goes on to the end of the file.
+        header_size: what the header says of itself; the usual sizes are tried where no frame begins there.
 
     Returns:
         starts: int64 (n,), where each JPEG begins.
@@ -192,16 +203,18 @@ def index_frames(data: mmap.mmap | bytes, announced: int = 0) -> tuple[np.ndarra
     """
     starts: list[int] = []
     sizes: list[int] = []
-    place, trailer = HEADER_SIZE, None
+    place = next((p for p in (header_size, *HEADER_SIZES) if _frame_begins(data, p)), HEADER_SIZE)
+    trailer = TRAILERS[0]
     while not announced or len(starts) < announced:
         start, end = _frame_at(data, place)
         if end == 0:
             break
         starts.append(start)
         sizes.append(end - start)
-        if trailer is None:
-            # A file of one frame, or one cut off behind its first frame, has no second frame to tell by.
-            trailer = next((t for t in TRAILERS if _frame_begins(data, end + t)), TRAILERS[-1])
+        end = place + int.from_bytes(data[place:start], "little")
+        # As long as the one before, where that fits. Behind the last frame there is none to tell by.
+        likely = (trailer, *TRAILERS, *OTHER_TRAILERS)
+        trailer = next((t for t in likely if _frame_begins(data, end + t)), trailer)
         place = end + trailer
     return np.array(starts, np.int64), np.array(sizes, np.int64)
 
@@ -217,9 +230,13 @@ def _frame_at(data: mmap.mmap | bytes, place: int) -> tuple[int, int]:
     if len(head) < 6 or head[4:] != START:
         return 0, 0
     end = place + int.from_bytes(head[:4], "little")
-    if end > len(data) or data[end - 2 : end] != END:
+    if end > len(data):
         return 0, 0
-    return place + 4, end
+    tail = data[max(place + 4, end - JPEG_PADDING - len(END)) : end]
+    jpeg = tail.rstrip(b"\0")
+    if not jpeg.endswith(END):
+        return 0, 0
+    return place + 4, end - (len(tail) - len(jpeg))
 
 
 class SeqWriter:

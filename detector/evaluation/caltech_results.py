@@ -15,6 +15,7 @@ from upright.errors import InputError
 from upright.output import whole_file
 
 _NAME = re.compile(r"^.*set(\d\d)_V(\d\d\d)_I(\d{5,})", re.MULTILINE)
+_FILES = "set[0-9][0-9]/V[0-9][0-9][0-9].txt"
 _ROW = "frame, x, y, width, height, score"
 
 
@@ -45,11 +46,18 @@ def _videos(annotations: Annotations, folder: Path) -> dict[str, dict[int, int]]
     return videos
 
 
+def result_folders(folder: Path) -> list[Path]:
+    """The folders of detectors in `folder`, where it holds some, `NAME/setNN/VNNN.txt`, and no results itself."""
+    if any(True for _ in folder.glob(_FILES)):
+        return []
+    return sorted({path.parents[1] for path in folder.glob(f"*/{_FILES}")})
+
+
 def read_caltech_results(folder: Path, annotations: Annotations) -> Detections:
     """Read `folder/setNN/VNNN.txt`: rows `frame, x, y, width, height, score`, frames counted from 1.
 
-    Numbers stand apart by commas or spaces. Rows of frames that are not evaluated are passed over; a missing
-    or empty file means that nothing was found in the video.
+    Numbers stand apart by commas or spaces. Rows of frames that are not evaluated are passed over. An empty file means
+    that nothing was found in the video; so does a missing one, but a warning counts these.
 
     Raises:
         InputError: a row is not six numbers, or its frame is not a whole number from 1 on.
@@ -58,18 +66,17 @@ def read_caltech_results(folder: Path, annotations: Annotations) -> Detections:
     read, seen = 0, 0
     videos = _videos(annotations, folder)
     unknown = sorted(
-        name
-        for name in (p.relative_to(folder).as_posix() for p in folder.glob("set[0-9][0-9]/V[0-9][0-9][0-9].txt"))
-        if name not in videos
+        name for name in (p.relative_to(folder).as_posix() for p in folder.glob(_FILES)) if name not in videos
     )
     if unknown:
         print(
             f"warning: {folder}: {len(unknown)} files are of no evaluated video and passed over, first {unknown[0]}",
             file=sys.stderr,
         )
+    missing = [name for name in videos if not (folder / name).exists()]
     for name, pictures in videos.items():
         path = folder / name
-        if not path.exists():
+        if name in missing:
             continue
         table = _read_table(path)
         read += 1
@@ -79,13 +86,17 @@ def read_caltech_results(folder: Path, annotations: Annotations) -> Detections:
         rows.append(row[row >= 0])
     table, row = np.concatenate(tables), np.concatenate(rows)
     if not read:
-        nested = next(folder.glob("*/set[0-9][0-9]/V[0-9][0-9][0-9].txt"), None)
-        if nested is not None:
-            raise InputError(
-                f"{folder}: holds no setNN/VNNN.txt itself; give one detector's folder, {nested.parents[1]}"
-            )
+        nested = result_folders(folder)
+        if nested:
+            raise InputError(f"{folder}: holds no setNN/VNNN.txt itself; give one detector's folder, {nested[0]}")
         print(f"warning: {folder}: no setNN/VNNN.txt of the evaluated videos; nothing counts as found", file=sys.stderr)
-    elif seen and not len(row):
+    elif missing:
+        print(
+            f"warning: {folder}: {len(missing)} of the {len(videos)} evaluated videos have no file, and everybody in "
+            f"them counts as missed; first {missing[0]}",
+            file=sys.stderr,
+        )
+    if seen and not len(row):
         print(
             f"warning: {folder}: none of the {seen} rows is of an evaluated frame; "
             "frames are counted from 1 (30, 60, ...)",
@@ -97,7 +108,7 @@ def read_caltech_results(folder: Path, annotations: Annotations) -> Detections:
 def _read_table(path: Path) -> np.ndarray:
     """float64 (r, 6) of a file."""
     try:
-        lines = path.read_text(encoding="utf-8").replace(",", " ").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give rows of {_ROW}") from None
     try:

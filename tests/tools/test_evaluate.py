@@ -135,6 +135,17 @@ def test_caltech_needs_annotations_and_detections_alone(tmp_path, call):
     assert written["subsets"]["Reasonable"]["lamr"] == 0.0
     assert (tmp_path / "w.png").exists()
 
+    for name in ("ACF", "HOG"):  # res/NAME/setNN/VNNN.txt, as the benchmark hands them out
+        (tmp_path / "all" / name / "set06").mkdir(parents=True)
+        (tmp_path / "all" / name / "set06/V000.txt").write_bytes((results / "V000.txt").read_bytes())
+    (tmp_path / "all/notes").mkdir()
+    common = ("--dataset", "caltech", "--root", tmp_path / "R", "--annotations", "new")
+    ended = call(*common, "--detections", tmp_path / "all", f"ours={tmp_path / 'R/res'}")
+    assert [line for line in ended.out.splitlines() if line.startswith("==")] == ["== ACF", "== HOG", "== ours"]
+    ended = call(*common, "--detections", tmp_path / "all", tmp_path / "all/ACF")
+    assert ended.status == 2
+    assert ended.err.splitlines()[-1].startswith("error: two --detections have the same name")
+
 
 def test_a_model_is_run_by_pose_and_its_detections_evaluate_alike(tiny, tmp_path, call):
     from upright.detector.model import build_detector

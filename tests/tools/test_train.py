@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,10 +89,10 @@ def stop_after(arguments: list[str], run: Path, steps: int, how: signal.Signals)
     deadline = time.monotonic() + 240
     while len(steps_logged(run)) < steps and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    if how == signal.SIGKILL:
-        os.killpg(process.pid, how)  # the worker too: a killed session leaves nobody behind
-    else:
+    if how == signal.SIGINT:
         process.send_signal(how)
+    else:
+        os.killpg(process.pid, how)  # the workers too, as when a session, a service or a job is ended
     return process.wait(60)
 
 
@@ -110,7 +112,7 @@ def equal_weights(one: Path, other: Path) -> bool:
 @pytest.mark.slow
 def test_a_run_leaves_what_it_says(unbroken: Path) -> None:
     names = {path.name for path in unbroken.iterdir() if not path.name.startswith("events")}
-    assert names == {"settings.json", "log.jsonl", "last.safetensors", "checkpoint.pt"}
+    assert names == {"settings.json", "log.jsonl", "last.safetensors", "checkpoint.pt", ".lock"}
     assert any(path.name.startswith("events") for path in unbroken.iterdir())
     assert steps_logged(unbroken) == list(range(1, 10))
     entry = json.loads((unbroken / "log.jsonl").read_text().splitlines()[-1])
@@ -119,14 +121,14 @@ def test_a_run_leaves_what_it_says(unbroken: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_run_resumes_to_the_same_weights(
     how: signal.Signals, root: Path, unbroken: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "broken"
     each_step = ["--max-steps", "9", "--checkpoint-minutes", "0"]
     status = stop_after(command(root, run, *each_step), run, 4, how)
-    assert status == {signal.SIGKILL: -9, signal.SIGINT: 130}[how]
+    assert status == (-9 if how == signal.SIGKILL else 130)
     assert len(steps_logged(run)) < 9
     result = call(command(root, run, *each_step, "--resume"))
     assert result.returncode == 0, result.stderr
@@ -146,6 +148,82 @@ def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(root: Path
     assert "--resume" in call_main(train.main, *flags(root, unbroken, "--max-steps", "9")).fault
     other = call_main(train.main, *flags(root, unbroken, "--max-steps", "12", "--resume"))
     assert "training.steps = 9, not 12" in other.fault
+    assert "--weights" in other.fault, "how to train on"
+    done = call_main(train.main, *flags(root, unbroken, "--max-steps", "9", "--resume"))
+    assert done.status == 0
+    assert "has done its 9 steps" in done.err
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_where_its_data_are_the_same_and_not_where_they_changed(
+    root: Path, unbroken: Path, tmp_path: Path, call_main
+) -> None:
+    shutil.copytree(root, tmp_path / "moved")
+    again = ("--max-steps", "9", "--resume")
+    assert call_main(train.main, *flags(tmp_path / "moved" / "." / "", unbroken, *again)).status == 0
+    data = json.loads((root / "a.json").read_text())
+    data["annotations"][0]["bbox"][2] -= 1
+    (tmp_path / "moved/a.json").write_text(json.dumps(data))
+    fault = call_main(train.main, *flags(tmp_path / "moved", unbroken, *again)).fault
+    assert "another content" in fault
+    assert "a.json" in fault
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("limit", "file"), [(40_000, "checkpoint.pt"), (600, "log.jsonl")])
+def test_a_full_disk_is_one_line_with_file_and_reason(limit: int, file: str, root: Path, tmp_path: Path) -> None:
+    def full() -> None:  # a file cannot grow beyond it, as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    run = tmp_path / "run"
+    arguments = command(root, run, "--max-steps", "3", "--checkpoint-minutes", "0" if "pt" in file else "9")
+    result = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, preexec_fn=full, check=False
+    )
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("error:")
+    assert file in last
+    assert "File too large" in last
+
+
+@pytest.mark.slow
+def test_two_trainings_do_not_write_to_one_folder(root: Path, tmp_path: Path, call_main) -> None:
+    holder = "import sys, fcntl; f = open(sys.argv[1], 'wb'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True)"
+    (tmp_path / "run").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", holder + "; sys.stdin.read()", str(tmp_path / "run/.lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        fault = call_main(train.main, *flags(root, tmp_path / "run", "--max-steps", "1")).fault
+        assert "another training" in fault
+        assert not (tmp_path / "run/settings.json").exists()
+        other.communicate()
+
+
+def test_data_are_looked_at_before_the_first_step(root: Path, tmp_path: Path, call_main) -> None:
+    shutil.copytree(root, tmp_path / "data")
+    data = json.loads((root / "a.json").read_text())
+    (tmp_path / "data/nobody.json").write_text(json.dumps({"images": data["images"], "annotations": []}))
+    validated = ("--val-annotations", "nobody.json", "--max-steps", "1")
+    fault = call_main(train.main, *flags(tmp_path / "data", tmp_path / "run", *validated)).fault
+    assert "nobody to find" in fault
+    whole = (tmp_path / "data/2.png").read_bytes()
+    for name in ("2.png", "5.png"):
+        (tmp_path / "data" / name).write_bytes(whole[:200])
+    ended = call_main(train.main, *flags(tmp_path / "data", tmp_path / "run", "--max-steps", "1", "--check-data"))
+    assert ended.status == 2
+    assert "2 of 6 pictures cannot be used" in ended.err
+    assert "2.png" in ended.err
+    assert "5.png" in ended.err
+    cv2.imwrite(str(tmp_path / "data/2.png"), np.zeros((64, 90, 3), np.uint8))
+    fault = call_main(train.main, *flags(tmp_path / "data", tmp_path / "run", "--max-steps", "1")).fault
+    assert "is 90 x 64, its annotations say 96 x 64" in fault
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
@@ -210,6 +288,19 @@ def test_held_out_pictures_are_not_trained_on_and_validate_the_run(root: Path, t
         (["--ema-decay", "1"], "--ema-decay 1"),
         (["--transformers", "5"], "5 transformers"),
         (["--max-steps", "0"], "--max-steps"),
+        (["--epochs", "nan"], "--epochs nan"),
+        (["--epochs", "inf"], "--epochs inf"),
+        (["--seed", "-1"], "--seed -1"),
+        (["--seed", str(2**64)], "--seed"),
+        (["--learning-rate", "nan"], "--learning-rate nan"),
+        (["--learning-rate", "1e400"], "--learning-rate inf"),
+        (["--backbone-rate", "-1"], "--backbone-rate -1"),
+        (["--min-height", "nan"], "--min-height nan"),
+        (["--turn", "nan"], "--turn nan"),
+        (["--extra-synthetic", "-1"], "--extra-synthetic -1"),
+        (["--validate-every", "-1"], "--validate-every -1"),
+        (["--anchor-heights", "24", "48", "96"], "3 anchor heights"),
+        (["--anchor-heights", "nan"], "anchor_heights"),
         (["--batch-size", "0"], "--batch-size"),
         (["--workers", "-1"], "--workers"),
         (["--crop-height", "0"], "crop_height"),

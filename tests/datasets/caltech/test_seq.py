@@ -74,6 +74,24 @@ def test_both_paddings_and_unclosed_headers_are_read(tmp_path, padding, announce
     assert [video.seconds(i) for i in range(count)] == [i + 0.005 for i in range(count)]
 
 
+def test_a_header_of_8192_bytes_and_pads_behind_the_pictures_are_read(tmp_path):
+    """Version 5 of the recorder; zeros that n counts, or not, on every other picture; whatever the header says."""
+    encoded = jpegs(4)
+    for stated in (8192, 1024):
+        for counted in (True, False):
+            header = bytearray(plain_file([], 10, announced=4).ljust(8192, b"\0"))
+            struct.pack_into("<ii", header, 28, 5, stated)
+            data = bytes(header)
+            for i, jpeg in enumerate(encoded):
+                pad = bytes(i % 2)
+                data += struct.pack("<I", len(jpeg) + 4 + len(pad) * counted) + jpeg + pad
+                data += struct.pack("<IH", i, 5) + bytes(6)
+            (tmp_path / "a.seq").write_bytes(data)
+            with SeqReader(tmp_path / "a.seq") as video:
+                assert [video.jpeg(i) for i in range(len(video))] == encoded
+                assert not counted or [video.seconds(i) for i in range(4)] == [i + 0.005 for i in range(4)]
+
+
 def test_writer_writes_the_documented_bytes(tmp_path):
     with SeqWriter(tmp_path / "a.seq", 32, 24, fps=30.0) as writer:
         for data in jpegs(2):

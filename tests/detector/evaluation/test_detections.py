@@ -155,13 +155,14 @@ def test_a_video_without_detections_is_written_empty_over_an_older_file(tmp_path
 
 
 def caltech_folder(tmp_path, rows):
-    (tmp_path / "set06").mkdir()
-    (tmp_path / "set06/V000.txt").write_text(rows)
+    for name, content in (("set06/V000.txt", rows), ("set07/V001.txt", "")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(content)
     return tmp_path
 
 
 def test_rows_come_apart_by_commas_or_spaces_and_other_frames_are_passed_over(tmp_path):
-    rows = "30,1,2,3,4,0.5\n31,1,2,3,4,0.9\n\n60 5.5 6 7 8 -1.25\n 30, 9, 9, 9, 9, 1e-3\r\n90\t1\t2\t3\t4\t5\n"
+    rows = "\ufeff30,1,2,3,4,0.5\n31,1,2,3,4,0.9\n\n60 5.5 6 7 8 -1.25\n 30, 9, 9, 9, 9, 1e-3\r\n90\t1\t2\t3\t4\t5\n"
     found = read_detections(caltech_folder(tmp_path, rows), CALTECH)
     assert found.image_index.tolist() == [0, 1, 0]
     assert found.boxes.tolist() == [[1, 2, 3, 4], [5.5, 6, 7, 8], [9, 9, 9, 9]]
@@ -193,6 +194,11 @@ def test_files_that_are_missing_or_empty_are_no_detections(tmp_path, capsys):
     assert capsys.readouterr().err == ""
     (tmp_path / "set06/V000.txt").unlink()
     assert len(read_detections(tmp_path, CALTECH)) == 0
+    error = capsys.readouterr().err
+    assert "1 of the 2 evaluated videos have no file" in error
+    assert "first set06/V000.txt" in error
+    (tmp_path / "set07/V001.txt").unlink()
+    assert len(read_detections(tmp_path, CALTECH)) == 0
     assert "no setNN/VNNN.txt of the evaluated videos" in capsys.readouterr().err
 
 
@@ -204,7 +210,6 @@ def test_frames_counted_from_zero_are_warned_of(tmp_path, capsys):
 
 
 def test_the_folder_above_several_detectors_is_refused_with_the_one_to_give(tmp_path):
-    (tmp_path / "ACF").mkdir()
     caltech_folder(tmp_path / "ACF", "30,1,2,3,4,5\n")
     with pytest.raises(InputError, match=r"give one detector's folder, .*ACF"):
         read_detections(tmp_path, CALTECH)
