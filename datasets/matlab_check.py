@@ -127,9 +127,6 @@ def _refuse_numbers(data: bytes, rest: Sequence[Element], count: int, parts: int
     for kind, begin, end in rest:
         if kind not in WIDTHS:
             raise ValueError(f"numbers of the unknown type {kind}")
-        if text and kind == UTF8:
-            there = len(data[begin:end].decode("utf-8"))
-        else:
-            there = (end - begin) // WIDTHS[kind]
+        there = len(data[begin:end].decode("utf-8")) if text and kind == UTF8 else (end - begin) // WIDTHS[kind]
         if there != count or (end - begin) % WIDTHS[kind]:
             raise ValueError(f"{count} numbers are due, {there} are there")

@@ -144,7 +144,8 @@ class RunDirectory:
             state = torch.load(self.checkpoint_file, map_location="cpu", weights_only=True)
         except Exception:  # a damaged pickle raises whatever it likes
             raise InputError(f"{self.checkpoint_file} is damaged: start again with another --output") from None
-        if not isinstance(state, dict):
+        # What else it holds shows where it is used, in `TrainingState.load`.
+        if not isinstance(state, dict) or not all(type(state.get(n, 0)) is int for n in ("step", "validated")):
             raise InputError(f"{self.checkpoint_file} is no checkpoint: start again with another --output")
         if state.get("format") != FORMAT:
             raise InputError(
