@@ -1,4 +1,4 @@
-"""The one error that a user's input can cause."""
+"""The one error, and the one warning, that a user's input can cause."""
 
 
 class InputError(Exception):
@@ -6,4 +6,11 @@ class InputError(Exception):
 
     The message is one line that says what is wrong, in which file, and what to do. The command line tools
     print it on stderr and exit with status 2.
+    """
+
+
+class InputWarning(UserWarning):
+    """Input that is used though something about it is odd.
+
+    The message is one line as that of `InputError`. The command line tools print it on stderr as `warning: ...`.
     """

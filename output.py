@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from upright.errors import InputError
+
+LONGEST_NAME = 255  # bytes, of nearly every file system
 
 
 @contextmanager
@@ -20,16 +23,33 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         InputError: nothing can be written there.
     """
-    path = Path(path).resolve()  # a link stays a link
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path}: cannot be written, since it is not a file; choose another place")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        path = Path(path).resolve()  # a link stays a link
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: cannot be written, since it is not a file; choose another place")
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise _cannot_write(path, error) from None
+    temporary = _temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
+        raise _cannot_write(path, error) from None
     finally:
-        if temporary.parent.is_dir():
+        with suppress(OSError):  # whatever keeps it from being written keeps it from being there
             temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(path: Path) -> Path:
+    """Beside `path`, hidden, with its ending; a name near the limit of file systems is shortened."""
+    name = f".{path.stem}.{os.getpid()}.tmp{path.suffix}"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        digest = hashlib.sha256(os.fsencode(path.stem)).hexdigest()[:16]
+        name = f".{digest}.{os.getpid()}.tmp{path.suffix}"
+    return path.with_name(name)
+
+
+def _cannot_write(path: str | os.PathLike[str], error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or error
+    return InputError(f"{os.fspath(path)}: cannot be written ({reason}); choose another place")

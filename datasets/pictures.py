@@ -1,27 +1,39 @@
-"""Reading a picture strictly: whole, or an error that says which file it is."""
+"""Reading a picture strictly: whole, or with a word about what is odd, or an error; each says which file it is."""
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from upright.errors import InputError
+from upright.datasets.native_messages import with_messages
+from upright.errors import InputError, InputWarning
 
 # What OpenCV reads; also what a folder of pictures is searched for.
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
+PICTURE_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".pbm", ".pgm", ".ppm", ".pnm", ".jp2", ".avif", ".gif"),
+}
 EXIF_ORIENTATION = 0x0112
 JPEG_START = b"\xff\xd8"
 JPEG_END = b"\xff\xd9"
 JPEG_SCAN = 0xDA
 PNG_START = b"\x89PNG"
 PNG_END = b"IEND\xaeB`\x82"
+HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+DAMAGE = re.compile(r"^(Corrupt JPEG data|Premature end of JPEG|Inconsistent progression)")  # libjpeg's own words
 
 
-def read_picture(path: str | Path) -> np.ndarray:
+def read_picture(path: str | Path, notes: list[str] | None = None) -> np.ndarray:
     """A picture as uint8 (H, W, 3), RGB, turned as its EXIF orientation says.
+
+    Args:
+        path: the file.
+        notes: gets one line where the picture is used though something about it is odd; by default such a line is
+            an `InputWarning`.
 
     Raises:
         InputError: the file is missing, unreadable, empty, cut off or no picture.
@@ -30,18 +42,30 @@ def read_picture(path: str | Path) -> np.ndarray:
         data = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"cannot read the picture {path} ({error.strerror}): check the path") from None
-    return decode_picture(data, path)
+    return decode_picture(data, path, notes)
 
 
-def decode_picture(data: bytes, name: str | Path) -> np.ndarray:
+def decode_picture(data: bytes, name: str | Path, notes: list[str] | None = None) -> np.ndarray:
     """As `read_picture`, from the bytes of the file called `name`."""
     if not data:
         raise InputError(f"the picture {name} is empty: fetch or export it again")
-    if cut_off(data):
+    without_end = data.startswith(JPEG_START) and cut_off(data) and not cut_off(data + JPEG_END)
+    if cut_off(data) and not without_end:
         raise InputError(f"the picture {name} is cut off: fetch or export it again")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    image, messages = _decode(data + JPEG_END if without_end else data, name, cv2.IMREAD_COLOR)
+    damage = [message for message in messages if DAMAGE.search(message)]
+    if without_end and (damage or image is None):
+        raise InputError(f"the picture {name} is cut off: fetch or export it again")
     if image is None:
-        raise InputError(f"cannot decode the picture {name}: it is damaged or of a format that OpenCV does not read")
+        raise InputError(_why_not(data, name, messages))
+    if without_end:
+        _note(f"the picture {name} lacks its last two bytes and is whole otherwise; it is used", notes)
+    elif damage:
+        _note(f"the picture {name} is damaged ({damage[0]}) and used as it is: fetch or export it again", notes)
+    if _may_have_sixteen_bits(data):
+        image = _stretched(data, image, name, notes)
+    if _holds_more(data):
+        _note(f"{name} holds several pictures, of which the first is used: export the others one by one", notes)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -64,6 +88,79 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         height, width = read_picture(path).shape[:2]
         return width, height
     return (height, width) if turned else (width, height)
+
+
+def is_heic(start: bytes) -> bool:
+    """Whether a file that starts so (32 bytes will do) is a HEIC picture, which neither OpenCV nor a video reader
+    knows: FFmpeg takes one tile of it for a film.
+    """
+    return start[4:8] == b"ftyp" and start[8:12] in HEIC_BRANDS and b"avi" not in start[8:32]
+
+
+def _decode(data: bytes, name: str | Path, flags: int) -> tuple[np.ndarray | None, list[str]]:
+    try:
+        return with_messages(lambda: cv2.imdecode(np.frombuffer(data, np.uint8), flags))
+    except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in str(error):
+            limit = "2^30 pixels, or 2^20 a side"
+            raise InputError(
+                f"the picture {name} is larger than OpenCV reads ({limit}): make it smaller or cut it into parts"
+            ) from None
+        raise InputError(f"cannot decode the picture {name} ({error.err or error.code}): export it again") from None
+
+
+def _why_not(data: bytes, name: str | Path, messages: list[str]) -> str:
+    """Why OpenCV gave no picture."""
+    if is_heic(data[:32]):
+        return f"the picture {name} is HEIC, which OpenCV does not read: export it as JPEG"
+    raw, _ = _decode(data, name, cv2.IMREAD_UNCHANGED)
+    if raw is not None and raw.dtype != np.uint8:
+        return (
+            f"the picture {name} holds {raw.dtype} numbers, of which nobody knows which is white: "
+            "export it with 8 or 16 bits a colour"
+        )
+    errors = [message.removeprefix("libpng error: ") for message in messages if "libpng error" in message]
+    if errors:
+        return f"the picture {name} is damaged ({errors[-1]}): fetch or export it again"
+    return f"cannot decode the picture {name}: it is damaged or of a format that OpenCV does not read"
+
+
+def _may_have_sixteen_bits(data: bytes) -> bool:
+    if data.startswith(PNG_START):
+        return data[24:25] == b"\x10"  # IHDR's bit depth
+    return data.startswith((b"II*\0", b"MM\0*", b"P5", b"P6", b"\0\0\0\x0cjP"))  # TIFF, PGM, PPM, JPEG 2000
+
+
+def _stretched(data: bytes, image: np.ndarray, name: str | Path, notes: list[str] | None) -> np.ndarray:
+    """`image`, or, where a sensor's 9 to 14 bits lie at the dark end of 16, their upper 8 bits."""
+    deep, _ = _decode(data, name, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if deep is None or deep.dtype != np.uint16:
+        return image
+    bits = int(deep.max()).bit_length()
+    bits += bits % 2  # sensors have 10, 12 or 14
+    if not 9 <= bits <= 14:
+        return image
+    _note(f"the picture {name} holds {bits} bits in 16 and would be all but black; it is brightened to 8 bits", notes)
+    return (deep >> (bits - 8)).astype(np.uint8)
+
+
+def _holds_more(data: bytes) -> bool:
+    """Whether a file holds a second picture: pages, or the frames of an animation."""
+    if data.startswith((b"GIF8", b"II*\0", b"MM\0*")):
+        try:
+            return with_messages(lambda: cv2.imdecodemulti(np.frombuffer(data, np.uint8), 0, range=(1, 2)))[0][0]
+        except cv2.error:
+            return False
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return data.count(b"ANMF") > 1
+    return data.startswith(PNG_START) and b"acTL" in data[:4096]  # stands before the picture's data
+
+
+def _note(text: str, notes: list[str] | None) -> None:
+    if notes is None:
+        warnings.warn(text, InputWarning, stacklevel=3)
+    else:
+        notes.append(text)
 
 
 def cut_off(data: bytes) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import overload
 
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 
 from upright.datasets.pictures import read_picture
-from upright.detector.inference import Detected, choose_device, detect_pictures
+from upright.detector.inference import Detected, batches, choose_device, detect_pictures
 from upright.detector.model import Detector
 from upright.detector.weights import load_detector
 from upright.errors import InputError
@@ -80,13 +79,12 @@ def detect(
     one = False
     if isinstance(images, str | os.PathLike) or (isinstance(images, np.ndarray) and images.ndim != 4):
         images, one = [images], True
-    pictures = iter(images)
     place = next(model.parameters()).device
     was_training = model.training
     model.eval()
     found: list[Detected] = []
     try:
-        while batch := [_decoded(picture) for picture in islice(pictures, batch_size)]:
+        for batch in batches(map(_decoded, images), batch_size, lambda picture: picture.nbytes):
             found += [Detected.of(output).above(threshold) for output in detect_pictures(model, batch, place)]
     finally:
         model.train(was_training)

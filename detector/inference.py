@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import torch
+from torchvision.models.detection.transform import resize_boxes
 from tqdm import tqdm
 
 from upright.datasets.sample import PedestrianDataset
@@ -21,14 +22,20 @@ from upright.errors import InputError
 
 T = TypeVar("T")
 
+MOST_PIXELS = 1 << 24  # of a picture as the model gets it; in float32 it takes 200 MB, and again that when normalised
+MOST_BYTES = 1 << 28  # of decoded pictures in a batch, and of those that wait for one
 
-def ahead(calls: Iterable[Callable[[], T]], *, workers: int = 1, depth: int = 4) -> Generator[T, None, None]:
+
+def ahead(
+    calls: Iterable[Callable[[], T]], *, workers: int = 1, depth: int = 4, size: Callable[[T], int] = lambda _: 0
+) -> Generator[T, None, None]:
     """Results of `calls` in their order, made in threads while the caller works on earlier ones.
 
     Args:
         calls: functions without arguments, taken from the iterable one by one in the caller's thread.
         workers: how many run at a time; 1 keeps them strictly in order, one after the other.
         depth: how many are under way or waiting at most; it bounds the memory.
+        size: bytes of a result; no more are begun while those that wait take `MOST_BYTES`.
 
     Raises:
         whatever a call raises, in the caller's thread and in the call's turn; later calls are dropped.
@@ -38,12 +45,31 @@ def ahead(calls: Iterable[Callable[[], T]], *, workers: int = 1, depth: int = 4)
     try:
         for call in calls:
             waiting.append(pool.submit(call))
-            if len(waiting) >= depth:
+            while len(waiting) >= depth or (waiting and _bytes(waiting, size) >= MOST_BYTES):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _bytes(waiting: Iterable[Future[T]], size: Callable[[T], int]) -> int:
+    """Of the results that are there."""
+    return sum(size(future.result()) for future in waiting if future.done() and future.exception() is None)
+
+
+def batches(items: Iterable[T], count: int, size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Lists of up to `count` items, and fewer where they take `MOST_BYTES` together, by the `size` of each."""
+    batch: list[T] = []
+    taken = 0
+    for item in items:
+        batch.append(item)
+        taken += size(item)
+        if len(batch) >= count or taken >= MOST_BYTES:
+            yield batch
+            batch, taken = [], 0
+    if batch:
+        yield batch
 
 
 def choose_device(name: str | None = None) -> torch.device:
@@ -67,6 +93,9 @@ def detect_pictures(
 ) -> list[dict[str, torch.Tensor]]:
     """The model's output for pictures as they are decoded.
 
+    A picture of more than `MOST_PIXELS` is made smaller before it becomes float, which would take 12 times its
+    pixels in bytes, several times over; the model makes it smaller still.
+
     Args:
         model: a detector with torchvision's interface, in eval mode, on `device`.
         images: uint8 (H, W, 3), RGB, of any sizes.
@@ -75,9 +104,26 @@ def detect_pictures(
         one dict a picture, on the CPU: "boxes" float (n, 4), x1 y1 x2 y2 in pixels, "scores" (n,) in 0..1,
         "labels" (n,), and what else the model gives.
     """
-    tensors = [torch.from_numpy(image).to(device).permute(2, 0, 1).float().div(255) for image in images]
+    seen = [reduced(image) for image in images]
+    tensors = [torch.from_numpy(image).to(device).permute(2, 0, 1).float().div(255) for image in seen]
     with torch.inference_mode():
-        return [{key: value.cpu() for key, value in output.items()} for output in model(tensors)]
+        outputs = [{key: value.cpu() for key, value in output.items()} for output in model(tensors)]
+    for image, small, output in zip(images, seen, outputs, strict=True):
+        if small is not image:
+            for key in {"boxes", "proposals"} & output.keys():
+                output[key] = resize_boxes(output[key], small.shape[:2], image.shape[:2])
+    return outputs
+
+
+def reduced(image: np.ndarray) -> np.ndarray:
+    """A picture uint8 (H, W, 3) of at most about `MOST_PIXELS`: itself, or a smaller one."""
+    height, width = image.shape[:2]
+    if height * width <= MOST_PIXELS:
+        return image
+    scale = (MOST_PIXELS / (height * width)) ** 0.5
+    return cv2.resize(
+        image, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
+    )
 
 
 def boxes_xywh(boxes: np.ndarray) -> np.ndarray:
@@ -120,10 +166,12 @@ def detect_dataset(
     loads = (partial(load, index) for index in range(len(dataset)))
     try:
         with (
-            closing(ahead(loads, workers=workers, depth=workers + 2 * batch_size)) as images,
+            closing(
+                ahead(loads, workers=workers, depth=workers + 2 * batch_size, size=lambda image: image.nbytes)
+            ) as images,
             tqdm(total=len(dataset), desc="detecting", disable=None if progress else True, leave=False) as bar,
         ):
-            while batch := list(islice(images, batch_size)):
+            for batch in batches(images, batch_size, lambda image: image.nbytes):
                 for output in detect_pictures(model, batch, device):
                     boxes.append(boxes_xywh(output["boxes"].numpy()))
                     scores.append(output["scores"].numpy().astype(np.float64))

@@ -48,6 +48,13 @@ class PictureTransform(GeneralizedRCNNTransform):
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, Any]:
         if self.training:
             return image, target
+        height, width = image.shape[-2:]
+        scale = min(min(self.min_size) / min(height, width), self.max_size / max(height, width))
+        if scale * min(height, width) < 1:
+            raise InputError(
+                f"{width} x {height} pixels are too thin: made {self.max_size} long, as the model takes them, less "
+                "than one pixel would be left of the other side"
+            )
         return super().resize(image, target)
 
     def postprocess(

@@ -83,7 +83,8 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self) for number in SIGNALS}
+        heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # as nohup asks for
+        before = {number: signal.signal(number, self) for number in heard}
         try:
             yield
         finally:

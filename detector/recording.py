@@ -11,8 +11,9 @@ import numpy as np
 
 from upright.detector.drawing import STRIP_HEIGHT, crop_sheet, draw_detections, person_strips, side_by_side
 from upright.detector.inference import Detected, boxes_xywh
+from upright.detector.sources import Frame, crops_name
 from upright.detector.spatial_transformer import Transformation
-from upright.detector.video import Frame, VideoWriter, crops_name, write_picture
+from upright.detector.video import VideoWriter, write_picture
 from upright.output import whole_file
 
 FEWEST_ROWS = 4  # of strips, beside a low picture; a higher one has room for more
@@ -41,6 +42,7 @@ class Recorder:
         self._transformation = transformation
         self._entries: list[tuple[dict[str, Any], np.ndarray, np.ndarray]] = []
         self._videos: dict[Path, VideoWriter] = {}
+        self._finished: list[Path] = []
 
     def add(self, frame: Frame, found: Detected) -> None:
         """Draw and write a frame."""
@@ -58,7 +60,7 @@ class Recorder:
     def _write(self, frame: Frame, path: Path, image: np.ndarray) -> None:
         if frame.fps is None:
             write_picture(path, image)
-            self.written.append(path)
+            self._finished.append(path)
             return
         if path not in self._videos:
             self._videos[path] = VideoWriter(path, frame.fps, image.shape[1::-1])
@@ -68,8 +70,9 @@ class Recorder:
         """The source was read to its end: its videos get their names, its detections are kept."""
         for video in self._videos.values():
             video.close()
-            self.written.append(video.path)
-        self._videos = {}
+            self._finished.append(video.path)
+        self.written += self._finished
+        self._videos, self._finished = {}, []
         for entry, boxes, scores in self._entries:
             number = len(self.images) + 1
             self.images.append({"id": number, **entry})
@@ -81,7 +84,9 @@ class Recorder:
         """Forget a source that was not read to its end."""
         for video in self._videos.values():
             video.discard()
-        self._videos, self._entries = {}, []
+        for path in self._finished:
+            path.unlink(missing_ok=True)
+        self._videos, self._finished, self._entries = {}, [], []
 
     def write(self, path: str | Path, settings: dict[str, Any]) -> None:
         """Write `detections.json`, whole or not at all.

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, repeat, takewhile
+from itertools import repeat, takewhile
+from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
 import torch
 from tqdm import tqdm
 
-from upright.detector.inference import Detected, ahead, detect_pictures
-from upright.detector.video import Frame, Source, read_frames
+from upright.detector.inference import Detected, ahead, batches, detect_pictures
+from upright.detector.sources import Frame, Source, read_frames
 from upright.errors import InputError
 
 
@@ -55,10 +56,11 @@ class Stage(Protocol):
 class SourceEnd:
     """Stands in the stream of frames after the last one of a source."""
 
+    source: Source | None
     error: InputError | None
 
 
-END = SourceEnd(None)  # this very one stands after all sources
+END = SourceEnd(None, None)  # this very one stands after all sources
 
 
 def detect_sources(
@@ -72,18 +74,19 @@ def detect_sources(
 ) -> tuple[Timing, list[str], list[InputError]]:
     """Run a model over pictures and videos and hand each frame on with what was found in it.
 
-    Decoding, the model and `stage` run at the same time. A source that cannot be read is passed over.
+    Decoding, the model and `stage` run at the same time. A source that cannot be read, searched, drawn or written is
+    noted with the reason, and the next one goes on.
 
     Args:
         model: a detector with torchvision's interface, in eval mode, on `device`.
         sources: of `upright.detector.video.find_sources`.
         stage: gets every frame; `finish` or `discard` after each source, and `discard` when this function ends early.
         device: where the model is.
-        batch_size: frames a call of the model.
+        batch_size: frames a call of the model at most; fewer where they are large.
         progress: show a progress bar where stderr is a terminal.
 
     Returns:
-        the timing, one line for each source that seems cut off, and the errors of those passed over.
+        the timing, one line for each source that is odd, and one error for each that failed.
     """
     run = SourceRun(model, sources, stage, device, batch_size)
     start = perf_counter()
@@ -96,7 +99,7 @@ def detect_sources(
                 disable=None if progress else True,
                 leave=False,
             ) as bar,
-            closing(ahead(repeat(run.decode), depth=2 * batch_size + 2)) as decoded,
+            closing(ahead(repeat(run.decode), depth=2 * batch_size + 2, size=pixel_bytes)) as decoded,
             closing(ahead(run.detect(takewhile(lambda item: item is not END, decoded)))) as done,
         ):
             for count in done:
@@ -130,7 +133,8 @@ class SourceRun:
         self.notes: list[str] = []
         self.errors: list[InputError] = []
         self._model = model
-        self._frames = stream(sources, self.notes)
+        self._given_up: set[Path] = set()  # copies, since an input may be named twice
+        self._frames = stream(sources, self.notes, self._given_up)
         self._stage = stage
         self._device = device
         self._batch_size = batch_size
@@ -142,41 +146,91 @@ class SourceRun:
 
     def detect(self, items: Iterator[Frame | SourceEnd]) -> Iterator[Callable[[], int]]:
         """For each item a call that hands it on, once the model has seen its batch; it gives the frames done."""
-        while batch := list(islice(items, self._batch_size)):
-            images = [item.image for item in batch if isinstance(item, Frame)]
+        for batch in batches(items, self._batch_size, pixel_bytes):
             with timed(self.timing, "model"):
-                outputs = iter(detect_pictures(self._model, images, self._device) if images else [])
+                outputs = iter(self._outputs([item for item in batch if isinstance(item, Frame)]))
             for item in batch:
                 if isinstance(item, Frame):
                     yield partial(self.hand_on, item, next(outputs))
                 else:
                     yield partial(self.end, item)
 
-    def hand_on(self, frame: Frame, output: dict[str, torch.Tensor]) -> int:
+    def _outputs(self, frames: list[Frame]) -> list[dict[str, torch.Tensor] | InputError]:
+        """For each frame what the model gives, or why it fails."""
+        if not frames:
+            return []
+        try:
+            return list(detect_pictures(self._model, [frame.image for frame in frames], self._device))
+        except Exception as error:
+            if len(frames) > 1:  # one of them, or all of them together
+                return [self._outputs([frame])[0] for frame in frames]
+            return [as_input_error(error, frames[0].source, "searched")]
+
+    def hand_on(self, frame: Frame, output: dict[str, torch.Tensor] | InputError) -> int:
         """Give the stage a frame with what was found in it."""
+        if frame.source.output in self._given_up:
+            return 0
         with timed(self.timing, "drawing"):
-            self._stage.add(frame, Detected.of(output))
+            try:
+                if isinstance(output, InputError):
+                    raise output
+                self._stage.add(frame, Detected.of(output))
+            except Exception as error:
+                self._give_up(frame.source, error, "searched" if error is output else "drawn or written")
+                return 0
         return 1
 
     def end(self, item: SourceEnd) -> int:
         """Tell the stage that a source is over."""
+        if item.source is None or item.source.output in self._given_up:
+            return 0
         with timed(self.timing, "drawing"):
-            if item.error is None:
+            try:
+                if item.error is not None:
+                    raise item.error
                 self._stage.finish()
-            else:
-                self.errors.append(item.error)
-                self._stage.discard()
+            except Exception as error:
+                self._give_up(item.source, error, "finished")
         return 0
 
+    def _give_up(self, source: Source, error: Exception, what: str) -> None:
+        self._given_up.add(source.output)
+        self.errors.append(as_input_error(error, source, what))
+        self._stage.discard()
 
-def stream(sources: Sequence[Source], notes: list[str]) -> Iterator[Frame | SourceEnd]:
-    """The frames of all sources, a `SourceEnd` after each; `notes` as in `read_frames`."""
+
+def pixel_bytes(item: Frame | SourceEnd) -> int:
+    """Memory that an item of the stream takes."""
+    return item.image.nbytes if isinstance(item, Frame) else 0
+
+
+def as_input_error(error: Exception, source: Source, what: str) -> InputError:
+    """What went wrong with a source in one line that names it."""
+    if isinstance(error, InputError) and source.path.name in str(error):
+        return error
+    reason = " ".join(str(error).split()) or "no reason given"
+    if isinstance(error, MemoryError) or "out of memory" in reason or "allocate" in reason:
+        return InputError(f"{source.path} could not be {what}: it takes more memory than there is; make it smaller")
+    if not isinstance(error, InputError):
+        reason = f"{type(error).__name__}: {reason}"
+    return InputError(f"{source.path} could not be {what} ({reason})")
+
+
+def stream(sources: Sequence[Source], notes: list[str], given_up: Container[Path]) -> Iterator[Frame | SourceEnd]:
+    """The frames of all sources, a `SourceEnd` after each.
+
+    Args:
+        sources: in their order.
+        notes: as in `read_frames`.
+        given_up: copies of the sources that are read no further.
+    """
     for source in sources:
         try:
-            yield from read_frames(source, notes)
-            yield SourceEnd(None)
-        except InputError as error:
-            yield SourceEnd(error)
+            with closing(read_frames(source, notes)) as frames:
+                yield from takewhile(lambda frame: frame.source.output not in given_up, frames)
+            yield SourceEnd(source, None)
+        except Exception as error:
+            yield SourceEnd(source, as_input_error(error, source, "read"))
 
 
 @contextmanager

@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
 import os
+import signal
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from upright.detector.option_fields import option_fields
 from upright.detector.settings import PRESETS, Settings
-from upright.errors import InputError
+from upright.errors import InputError, InputWarning
 
 # Packages that a plain install leaves out, and the extra that brings them.
 EXTRAS = {"albumentations": "train", "tensorboard": "train", "h5py": "experiments"}
 
+# What ends a program from outside; SIGHUP is not everywhere.
+STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+_print_python_warning = warnings.showwarning
+
 
 def run(main: Callable[[], None]) -> None:
-    """Run a tool's `main` and leave with its status: 0 done, 2 bad input (one line on stderr), 130 after Ctrl-C."""
+    """Run a tool's `main` and leave with its status: 0 done, 2 bad input (one line on stderr), 130 after Ctrl-C.
+
+    SIGTERM and SIGHUP are Ctrl-C. File names appear on the terminal as they are, whatever their bytes; an
+    `InputWarning` is one line.
+    """
+    for number in STOPPING:
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP, and that stays
+            signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="upright.names")
+    warnings.showwarning = _show_warning
     try:
         main()
     except InputError as error:
@@ -39,6 +59,33 @@ def run(main: Callable[[], None]) -> None:
     except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:  # a folder without permission, a full disk: nothing of the program's own
+        name = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        print(f"error: {name}{error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
+    except MemoryError as error:
+        print(f"error: not enough memory ({error or 'none left'}): take smaller pictures or batches", file=sys.stderr)
+        sys.exit(2)
+
+
+def _name_bytes(error: UnicodeError) -> tuple[str | bytes, int]:
+    """For encoding: bytes that are no UTF-8 as they are, other characters that the terminal lacks as escapes."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+codecs.register_error("upright.names", _name_bytes)
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    if issubclass(category, InputWarning):
+        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+    else:
+        _print_python_warning(message, category, filename, lineno, file, line)
 
 
 def add_flags(parser: argparse._ArgumentGroup, options: type, whose: str = "default") -> None:

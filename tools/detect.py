@@ -49,11 +49,12 @@ def detect(arguments: argparse.Namespace) -> None:
     from upright.detector.inference import choose_device
     from upright.detector.recording import Recorder
     from upright.detector.source_run import detect_sources
-    from upright.detector.video import find_sources
+    from upright.detector.sources import RESULTS, find_sources
     from upright.detector.weights import load_detector
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it has to say, our errors say in one line
-    sources = find_sources(arguments.inputs, arguments.output)
+    notes: list[str] = []
+    sources = find_sources(arguments.inputs, arguments.output, notes)
     device = choose_device(arguments.device)
     model = load_detector(arguments.weights, device)
     transformation = None
@@ -69,22 +70,29 @@ def detect(arguments: argparse.Namespace) -> None:
 
     threshold = model.settings.threshold if arguments.threshold is None else arguments.threshold
     recorder = Recorder(threshold, transformation)
-    try:
-        timing, notes, errors = detect_sources(model, sources, recorder, device=device, batch_size=arguments.batch_size)
-    finally:
-        # Also after Ctrl-C: what is finished stays, and the file speaks of just that.
+
+    def write_results() -> None:
         if recorder.images:
             settings = {"weights": arguments.weights or "released", "threshold": threshold}
-            recorder.write(arguments.output / "detections.json", settings)
-    for note in notes:
+            recorder.write(arguments.output / RESULTS, settings)
+
+    try:
+        timing, more, errors = detect_sources(model, sources, recorder, device=device, batch_size=arguments.batch_size)
+    except BaseException:  # Ctrl-C, say: what is finished stays, and the file speaks of just that
+        write_results()
+        raise
+    try:
+        write_results()
+    except InputError as fault:
+        errors.append(fault)
+    for note in notes + more:
         print(f"warning: {note}", file=sys.stderr)
     people = len(recorder.detections)
     print(f"{timing.summary()}; {people} detection{'s' * (people != 1)} in {arguments.output}")
-    if len(errors) == 1:
-        raise errors[0]
+    for failure in errors[:-1]:
+        print(f"error: {' '.join(str(failure).split())}", file=sys.stderr)
     if errors:
-        rest = "; ".join(str(error) for error in errors)
-        raise InputError(f"{len(errors)} of {len(sources)} inputs could not be read, the others are done: {rest}")
+        raise errors[-1]
 
 
 if __name__ == "__main__":
