@@ -144,14 +144,16 @@ class RunDirectory:
             state = torch.load(self.checkpoint_file, map_location="cpu", weights_only=True)
         except Exception:  # a damaged pickle raises whatever it likes
             raise InputError(f"{self.checkpoint_file} is damaged: start again with another --output") from None
-        # What else it holds shows where it is used, in `TrainingState.load`.
-        if not isinstance(state, dict) or not all(type(state.get(n, 0)) is int for n in ("step", "validated")):
+        if not isinstance(state, dict):
             raise InputError(f"{self.checkpoint_file} is no checkpoint: start again with another --output")
         if state.get("format") != FORMAT:
             raise InputError(
                 f"{self.checkpoint_file} was written by another version of Upright and cannot be resumed bit for bit: "
                 "resume it with that version, or start again with another --output"
             )
+        # What else it holds shows where it is used, in `TrainingState.load`.
+        if not all(type(state.get(name)) is int for name in ("step", "validated")):
+            raise InputError(f"{self.checkpoint_file} is damaged: start again with another --output")
         try:
             lines = self._log_file.read_text(errors="replace").splitlines() if self._log_file.exists() else []
         except OSError as error:

@@ -116,7 +116,14 @@ def test_a_finished_run_is_not_validated_again(run: Any) -> None:
 def test_a_checkpoint_of_other_contents_is_refused(run: Any) -> None:
     folder = run("odd", None)
     state = checkpoint(folder)
-    others = ([], state | {"step": [3]}, state | {"model": {}}, state | {"random": []}, state | {"optimizer": None})
+    others = (
+        [],
+        state | {"step": [3]},
+        {"format": 2},
+        state | {"model": {}},
+        state | {"random": []},
+        state | {"optimizer": None},
+    )
     for other in others:
         torch.save(other, folder / "checkpoint.pt")
         with pytest.raises(InputError, match="checkpoint"):
