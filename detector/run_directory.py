@@ -151,6 +151,9 @@ class RunDirectory:
                 f"{self.checkpoint_file} was written by another version of Upright and cannot be resumed bit for bit: "
                 "resume it with that version, or start again with another --output"
             )
+        # What else it holds shows where it is used, in `TrainingState.load`.
+        if not all(type(state.get(name)) is int for name in ("step", "validated")):
+            raise InputError(f"{self.checkpoint_file} is damaged: start again with another --output")
         try:
             lines = self._log_file.read_text(errors="replace").splitlines() if self._log_file.exists() else []
         except OSError as error:

@@ -107,7 +107,12 @@ def load_detector(path: str | Path | None = None, device: str | torch.device = "
     """
     path = RELEASED if path is None else Path(path)
     tensors, settings, _ = _read(path)
-    model = build_detector(settings)
+    try:
+        model = build_detector(settings)
+    # Numbers that no network can be built of, or none that the memory holds.
+    except (RuntimeError, ValueError, TypeError, OverflowError, MemoryError, InputError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"the settings inside {path} cannot be used ({reason}): fetch the file again") from None
     _fill(model, tensors, path)
     return model.to(device).eval()
 

@@ -59,3 +59,16 @@ def test_a_failed_move_leaves_no_temporary_file(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no space"), whole_file(tmp_path / "a.txt") as temporary:
         temporary.write_text("whole")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_as_long_as_file_systems_allow_is_written(tmp_path):
+    path = tmp_path / ("ü" * 125 + ".jpg")  # 254 bytes
+    with whole_file(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_that_is_too_long_is_one_error(tmp_path):
+    with pytest.raises(InputError, match="name too long"), whole_file(tmp_path / ("x" * 300)) as temporary:
+        temporary.write_text("whole")

@@ -89,8 +89,12 @@ class SeqReader:
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Frame `index` as uint8 (H, W, 3), RGB."""
-        data = np.frombuffer(self._bytes(), np.uint8, *self._span(index))
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        # A copy: a view that an error holds on to would keep the file from being closed.
+        data = np.frombuffer(self.jpeg(index), np.uint8)
+        try:
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        except cv2.error:  # of a size that OpenCV refuses
+            image = None
         if image is None:
             raise InputError(f"frame {index} of {self.path} is not a readable JPEG: download the file again")
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

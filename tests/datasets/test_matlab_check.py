@@ -38,5 +38,5 @@ def test_counts_that_promise_more_than_is_there_are_refused(tmp_path: Path) -> N
     data = (tmp_path / "a.mat").read_bytes()
     place = data.index(struct.pack("<2i", 2, 3))
     for dimensions in ((2, 4), (2**31 - 1, 3), (-2, 3), (2, 2)):
-        with pytest.raises(InputError, match=r"cannot be|can be read"):
+        with pytest.raises(InputError, match=r"a\.mat is not a MATLAB file"):
             parse_matlab(data[:place] + struct.pack("<2i", *dimensions) + data[place + 8 :], Path("a.mat"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from upright.datasets.pictures import decode_picture, read_picture
-from upright.errors import InputError
+from upright.errors import InputError, InputWarning
 
 
 def encoded(suffix: str) -> bytes:
@@ -54,3 +55,94 @@ def test_what_is_no_picture_is_refused(data: bytes) -> None:
 def test_a_missing_picture_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.png"):
         read_picture(tmp_path / "nowhere.png")
+
+
+def detailed() -> np.ndarray:
+    return cv2.resize(np.random.default_rng(0).integers(0, 256, (15, 20, 3), np.uint8), (200, 150))
+
+
+def test_a_jpeg_without_its_end_is_used_with_a_word() -> None:
+    data = cv2.imencode(".jpg", detailed())[1].tobytes()
+    notes: list[str] = []
+    image = decode_picture(data[:-2], "a.jpg", notes)
+    np.testing.assert_array_equal(image, decode_picture(data, "a.jpg"))
+    (note,) = notes
+    assert "a.jpg" in note
+    with pytest.raises(InputError, match="cut off"):
+        decode_picture(data[:-20], "a.jpg")
+
+
+def test_a_jpeg_damaged_in_the_middle_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(cv2.imencode(".jpg", detailed())[1].tobytes())
+    start = data.index(b"\xff\xda") + 14
+    data[start + 500 : start + 520] = bytes(range(1, 21))
+    notes: list[str] = []
+    decode_picture(bytes(data), "a.jpg", notes)
+    assert len(notes) == 1
+    assert "a.jpg is damaged" in notes[0]
+    with pytest.warns(InputWarning, match="damaged"):
+        decode_picture(bytes(data), "a.jpg")
+    assert capfd.readouterr().err == ""
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+
+def test_a_damaged_png_is_refused_with_the_reason(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(cv2.imencode(".png", detailed())[1].tobytes())
+    data[len(data) // 2] ^= 16
+    with pytest.raises(InputError, match=r"a\.png is damaged \(.*CRC"):
+        decode_picture(bytes(data), "a.png")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_harmless_fault_of_a_png_is_not_mentioned(capfd: pytest.CaptureFixture[str]) -> None:
+    data = cv2.imencode(".png", detailed())[1].tobytes()
+    profile = png_chunk(b"iCCP", b"name\0\0" + zlib.compress(bytes(200)))
+    notes: list[str] = []
+    decode_picture(data[:33] + profile + data[33:], "a.png", notes)
+    assert (notes, capfd.readouterr().err) == ([], "")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize(("bits", "said"), [(10, True), (12, True), (14, True), (16, False)])
+def test_a_sensors_bits_in_sixteen_are_brightened(suffix: str, bits: int, said: bool) -> None:
+    grey = detailed()[..., 0].astype(np.uint16)
+    data = cv2.imencode(suffix, grey << (bits - 8))[1].tobytes()
+    notes: list[str] = []
+    image = decode_picture(data, "a" + suffix, notes)
+    np.testing.assert_array_equal(image[..., 0], grey)
+    assert len(notes) == said
+
+
+def test_a_picture_of_floats_says_that_it_is_one(tmp_path: Path) -> None:
+    data = cv2.imencode(".tiff", detailed().astype(np.float32) / 255)[1].tobytes()
+    with pytest.raises(InputError, match="float32"):
+        decode_picture(data, "a.tif")
+
+
+def test_a_picture_beyond_opencvs_limit_says_so() -> None:
+    header = (40000).to_bytes(4, "big") * 2 + b"\x08\2\0\0\0"
+    data = (
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"IDAT", zlib.compress(b""))
+        + png_chunk(b"IEND", b"")
+    )
+    with pytest.raises(InputError, match=r"a\.png is larger"):
+        decode_picture(data, "a.png")
+
+
+def test_a_picture_that_holds_several_is_said() -> None:
+    pages = cv2.imencodemulti(".tiff", [detailed(), detailed()])[1].tobytes()
+    notes: list[str] = []
+    decode_picture(pages, "a.tiff", notes)
+    decode_picture(cv2.imencode(".tiff", detailed())[1].tobytes(), "b.tiff", notes)
+    (note,) = notes
+    assert "a.tiff" in note
+
+
+def test_heic_is_called_by_its_name() -> None:
+    with pytest.raises(InputError, match=r"a\.jpg is HEIC"):
+        decode_picture(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), "a.jpg")

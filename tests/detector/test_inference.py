@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from upright.detector.inference import Detected, ahead, choose_device, detect_dataset, detect_pictures
+from upright.detector import inference
+from upright.detector.inference import Detected, ahead, batches, choose_device, detect_dataset, detect_pictures
 from upright.detector.model import build_detector
 from upright.detector.recording import Recorder, crops_panel
 from upright.detector.source_run import detect_sources
+from upright.detector.sources import find_sources
 from upright.detector.spatial_transformer import Affine
-from upright.detector.video import VideoReader, find_sources, write_picture
+from upright.detector.video import VideoReader, write_picture
 from upright.errors import InputError
 
 
@@ -175,35 +177,106 @@ def test_a_source_that_cannot_be_read_is_passed_over(tmp_path):
     assert timing.frames == 2
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_a_run_that_ends_early_leaves_nothing_half_written(tmp_path, error):
+def test_a_run_that_ends_early_leaves_nothing_half_written(tmp_path):
     class Failing(Stub):
         def forward(self, images):
             if len(self.batches) == 6:
-                raise error
+                raise KeyboardInterrupt
             return super().forward(images)
 
     write_video(tmp_path / "a.avi", [100] * 3)
     write_video(tmp_path / "b.avi", [100] * 20)
     sources = find_sources([tmp_path / "a.avi", tmp_path / "b.avi"], tmp_path / "out")
     recorder = Recorder(0.5)
-    with pytest.raises(error):
+    with pytest.raises(KeyboardInterrupt):
         detect_sources(Failing().eval(), sources, recorder, progress=False)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.mp4"]
     assert len(recorder.images) == 3
     assert not recorder.detections or max(found["image_id"] for found in recorder.detections) <= 3
 
 
-def test_an_error_of_the_last_stage_reaches_the_caller(tmp_path):
+def test_a_source_that_cannot_be_drawn_is_noted_and_read_no_further(tmp_path):
     class Full(Recorder):
         def add(self, frame, found):
-            raise InputError("the disk is full")
+            if frame.number is not None:
+                raise OSError(28, "No space left on device")
+            super().add(frame, found)
 
     write_video(tmp_path / "a.avi", [100] * 50)
-    model = Stub().eval()
-    with pytest.raises(InputError, match="disk"):
-        detect_sources(model, find_sources([tmp_path / "a.avi"], tmp_path / "out"), Full(0.5), progress=False)
+    write_picture(tmp_path / "b.png", plain_picture(100))
+    model, recorder = Stub().eval(), Full(0.5)
+    sources = find_sources([tmp_path / "a.avi", tmp_path / "b.png"], tmp_path / "out")
+    timing, _, errors = detect_sources(model, sources, recorder, progress=False)
+    (error,) = errors
+    assert "a.avi" in str(error)
+    assert "No space left" in str(error)
     assert len(model.batches) < 20
+    assert (timing.frames, [path.name for path in (tmp_path / "out").iterdir()]) == (1, ["b.png"])
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_picture_that_the_model_fails_on_is_the_only_one_without_result(tmp_path, batch_size):
+    class Choosy(Stub):
+        def forward(self, images):
+            if any(image.shape[1] == 1 for image in images):
+                raise RuntimeError("[enforce fail at alloc_cpu.cpp] can't allocate memory")
+            return super().forward(images)
+
+    for name, size in {"a.png": (64, 48), "b.png": (64, 1), "c.png": (64, 48)}.items():
+        write_picture(tmp_path / name, plain_picture(100, size))
+    recorder = Recorder(0.5)
+    sources = find_sources([tmp_path], tmp_path / "out")
+    _, _, errors = detect_sources(Choosy().eval(), sources, recorder, batch_size=batch_size, progress=False)
+    (error,) = errors
+    assert "b.png could not be searched" in str(error)
+    assert "memory" in str(error)
+    assert [Path(image["file_name"]).name for image in recorder.images] == ["a.png", "c.png"]
+    assert not (tmp_path / "out/b.png").exists()
+
+
+def test_a_video_that_cannot_be_finished_is_noted(tmp_path, monkeypatch):
+    monkeypatch.setattr("upright.detector.video.count_packets", lambda path: 2)
+    write_video(tmp_path / "a.avi", [100] * 3)
+    write_video(tmp_path / "b.avi", [100] * 2)
+    recorder = Recorder(0.5)
+    sources = find_sources([tmp_path / "a.avi", tmp_path / "b.avi"], tmp_path / "out")
+    _, _, (error,) = detect_sources(Stub().eval(), sources, recorder, progress=False)
+    assert "2 of 3 frames" in str(error)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.mp4"]
+    assert len(recorder.images) == 2
+
+
+def test_a_picture_too_thin_for_the_model_says_so(tiny):
+    model = build_detector(tiny).eval()
+    with pytest.raises(InputError, match="2000 x 1"):
+        detect_pictures(model, [np.zeros((1, 2000, 3), np.uint8)])
+
+
+def test_a_huge_picture_is_made_smaller_before_it_becomes_float(monkeypatch):
+    seen = []
+
+    class Watching(Stub):
+        def forward(self, images):
+            seen.extend(tuple(image.shape[1:]) for image in images)
+            return super().forward(images)
+
+    model = Watching().eval()
+    (at_size,) = detect_pictures(model, [plain_picture(100, (80, 60))])
+    monkeypatch.setattr(inference, "MOST_PIXELS", 40 * 30)
+    (small,) = detect_pictures(model, [plain_picture(100, (80, 60))])
+    assert seen == [(60, 80), (30, 40)]
+    torch.testing.assert_close(small["boxes"], at_size["boxes"] * 2)
+
+
+def test_a_batch_of_a_million_holds_no_more_than_memory_allows(monkeypatch):
+    monkeypatch.setattr(inference, "MOST_BYTES", 100)
+    made = []
+    calls = (lambda i=i: made.append(i) or i for i in range(50))
+    grouped = batches(ahead(calls, depth=10**6, size=lambda _: 40), 10**6, lambda _: 40)
+    assert next(grouped) == [0, 1, 2]
+    time.sleep(0.05)
+    assert len(made) <= 8
+    assert [len(batch) for batch in grouped] == [3] * 15 + [2]
 
 
 def test_the_stages_overlap(tmp_path):

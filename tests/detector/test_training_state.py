@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,32 @@ def test_a_finished_run_is_not_validated_again(run: Any) -> None:
     again = Scores()
     run("finished", again, resume=True)
     assert again.calls == 0
+
+
+def test_a_checkpoint_of_other_contents_is_refused(run: Any) -> None:
+    folder = run("odd", None)
+    state = checkpoint(folder)
+    others = (
+        [],
+        state | {"step": [3]},
+        {"format": 2},
+        state | {"model": {}},
+        state | {"random": []},
+        state | {"optimizer": None},
+    )
+    for other in others:
+        torch.save(other, folder / "checkpoint.pt")
+        with pytest.raises(InputError, match="checkpoint"):
+            run("odd", None, resume=True)
+
+
+def test_a_log_on_a_full_disk_is_an_input_error(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("/dev/full is not here")
+    with closing(RunDirectory(tmp_path / "run", {}, resume=False)) as directory:
+        (tmp_path / "run/log.jsonl").symlink_to("/dev/full")
+        with pytest.raises(InputError, match=r"log\.jsonl: cannot be written \(No space left"):
+            directory.log(1, {"loss": 0.5})
 
 
 def test_a_checkpoint_of_another_version_is_refused_with_the_log_untouched(run: Any) -> None:

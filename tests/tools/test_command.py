@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import tomllib
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from upright.errors import InputError
+from upright.errors import InputError, InputWarning
 from upright.tools.command import EXTRAS, run
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """`run` is for a process of its own: put back what it changes in ours."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    with warnings.catch_warnings():
+        yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(("package", "extra"), EXTRAS.items())
@@ -52,3 +66,42 @@ def test_a_plain_install_finds_people_and_evaluates() -> None:
     ]
     imports = "; ".join(f"import upright.{module}" for module in modules)
     subprocess.run([sys.executable, "-c", f"import sys; {blocked}; {imports}"], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_polite_kill_is_ctrl_c(number: signal.Signals, capsys) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    with pytest.raises(SystemExit) as end:
+        run(lambda: signal.raise_signal(number))
+    assert (end.value.code, capsys.readouterr().err) == (130, "interrupted\n")
+
+
+def test_nohup_keeps_its_meaning() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    run(lambda: signal.raise_signal(signal.SIGHUP))
+
+
+def test_what_the_system_refuses_is_one_line(capsys) -> None:
+    def main() -> None:
+        raise PermissionError(13, "Permission denied", "/a/file")
+
+    with pytest.raises(SystemExit) as end:
+        run(main)
+    assert (end.value.code, capsys.readouterr().err) == (2, "error: /a/file: Permission denied\n")
+
+
+def test_an_odd_input_is_one_line(capsys) -> None:
+    run(lambda: warnings.warn(InputWarning("a.jpg is odd"), stacklevel=1))
+    assert capsys.readouterr().err == "warning: a.jpg is odd\n"
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", b"caf\xe9 \xc3\xa9"), ("ascii", b"caf\xe9 \\xe9")])
+def test_file_names_are_printed_as_they_are(encoding: str, shown: bytes) -> None:
+    program = (
+        "from upright.errors import InputError; from upright.tools.command import run\n"
+        "def main(): raise InputError('caf\\udce9 \\xe9')\n"
+        "run(main)"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True)
+    assert ended.stderr == b"error: " + shown + b"\n"

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from upright.detector.model import build_detector
-from upright.detector.video import VideoReader, VideoWriter
+from upright.detector.video import VideoReader, VideoWriter, write_picture
 from upright.detector.weights import save_weights, save_with_settings
 from upright.tools import detect
 
@@ -220,8 +220,8 @@ def test_a_broken_picture_among_others_does_not_stop_them(tmp_path, call):
         data = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(data[: len(data) // 2])
     ended = call(tmp_path, "--output", tmp_path / "out")
-    assert "b.png" in ended.fault
-    assert "c.png" in ended.fault
+    assert ended.status == 2
+    assert [Path(line.split(" is cut off")[0]).name for line in ended.err.splitlines()] == ["b.png", "c.png"]
     assert "2 frames" in ended.out
     names = [image["file_name"] for image in json.loads((tmp_path / "out" / "detections.json").read_text())["images"]]
     assert names == [str(tmp_path / "a.png"), str(tmp_path / "d.png")]
@@ -299,6 +299,17 @@ def test_ctrl_c_keeps_what_is_finished_and_nothing_half_done(tmp_path, weights):
     assert err == "interrupted\n"
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "detections.json"]
     assert len(json.loads((out / "detections.json").read_text())["images"]) == 1
+
+
+def test_names_that_are_no_utf8_are_kept(tmp_path, call):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/stra\xdfe"))
+    folder.mkdir()
+    write_picture(folder / os.fsdecode(b"caf\xe9.png"), street())
+    status, _, err = call(folder, "--output", folder / "out")
+    assert (status, err) == (0, "")
+    (image,) = json.loads((folder / "out/detections.json").read_text())["images"]
+    assert os.fsencode(image["file_name"]).endswith(b"stra\xdfe/caf\xe9.png")
+    assert os.fsencode(next((folder / "out").glob("*.png"))).endswith(b"caf\xe9.png")
 
 
 def test_help_shows_how_to_call_it(call):

@@ -182,8 +182,8 @@ def test_wrong_frame_number_names_the_file_and_its_frames(tmp_path, index):
 def test_frame_of_broken_bytes_is_an_input_error(tmp_path):
     broken = b"\xff\xd8" + bytes(50) + b"\xff\xd9"
     (tmp_path / "a.seq").write_bytes(plain_file([jpegs(1)[0], broken], 10))
-    with pytest.raises(InputError, match="frame 1 of"):
-        SeqReader(tmp_path / "a.seq")[1]
+    with pytest.raises(InputError, match="frame 1 of"), SeqReader(tmp_path / "a.seq") as video:
+        video[1]
 
 
 def test_index_is_read_from_the_cache_and_made_anew_where_stale(tmp_path, monkeypatch):
