@@ -116,7 +116,7 @@ class DenseProposals(Learnt):
     def select(
         self, logits: Tensor, bins: Tensor, points: Tensor, strides: Tensor, shape: tuple[int, int]
     ) -> Proposals:
-        """The best of one image's cells, after suppression; only these few are decoded.
+        """The best of one image's cells, after suppression; only the candidates are decoded.
 
         Args:
             logits: (A,).
@@ -125,9 +125,13 @@ class DenseProposals(Learnt):
             shape: height and width of the image, which boxes are clipped to.
         """
         logits, order = logits.topk(min(self.candidates, len(logits)))
-        boxes = clip_boxes_to_image(decode(bins[order], points[order], strides[order]), shape)
+        return self.suppressed(Proposals(decode(bins[order], points[order], strides[order]), logits), shape)
+
+    def suppressed(self, candidates: Proposals, shape: tuple[int, int]) -> Proposals:
+        """Those that are kept, clipped to an image of this height and width."""
+        boxes = clip_boxes_to_image(candidates.boxes, shape)
         solid = (boxes[:, 2:] - boxes[:, :2] >= 1).all(dim=1)
-        found = Proposals(boxes, logits).rows(solid)
+        found = Proposals(boxes, candidates.logits).rows(solid)
         keep = nms(found.boxes, found.logits, self.nms_threshold)
         return found.rows(keep[: self.kept["training" if self.training else "testing"]])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +45,8 @@ def ahead(
     try:
         for call in calls:
             waiting.append(pool.submit(call))
+            if len(waiting) > workers:
+                wait([waiting[0]])  # so that the size of one is known; the caller would wait for it next
             while len(waiting) >= depth or (waiting and _bytes(waiting, size) >= MOST_BYTES):
                 yield waiting.popleft().result()
         while waiting:
@@ -54,8 +56,9 @@ def ahead(
 
 
 def _bytes(waiting: Iterable[Future[T]], size: Callable[[T], int]) -> int:
-    """Of the results that are there."""
-    return sum(size(future.result()) for future in waiting if future.done() and future.exception() is None)
+    """Of all that wait; a result that is not there yet counts as much as the largest that is."""
+    known = [size(future.result()) for future in waiting if future.done() and future.exception() is None]
+    return sum(known) + (len(waiting) - len(known)) * max(known, default=0)
 
 
 def batches(items: Iterable[T], count: int, size: Callable[[T], int]) -> Iterator[list[T]]:

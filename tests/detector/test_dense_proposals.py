@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import nms
 
-from upright.detector.dense_proposals import BINS, DenseProposals, assign, decode, dense_losses
+from upright.detector.dense_proposals import BINS, DenseProposals, Proposals, assign, decode, dense_losses
 
 STRIDES = (8, 16)
 HEIGHT, WIDTH = 64, 96
@@ -94,12 +94,14 @@ def assigned_slowly(logits: Tensor, boxes: Tensor, cells: Cells, truths: Tensor)
     count = len(logits)
     wanted_by: list[dict[int, tuple[float, float]]] = [{} for _ in range(count)]  # cost and overlap by person
     for person, (x1, y1, x2, y2) in enumerate(truths.tolist()):
-        away, inside = [], []
+        pixels, away, inside = [], [], []
         for (x, y), stride in zip(cells.points.tolist(), cells.strides.tolist(), strict=True):
-            away.append(math.hypot(x - (x1 + x2) / 2, y - (y1 + y2) / 2) / stride)
+            pixels.append(math.hypot(x - (x1 + x2) / 2, y - (y1 + y2) / 2))
+            away.append(pixels[-1] / stride)
             inside.append(x1 < x < x2 and y1 < y < y2)
         if not any(inside):
-            inside = [a <= min(away) + 1e-6 for a in away]
+            nearest = pixels.index(min(pixels))
+            inside = [a == nearest for a in range(count)]
         costs, overlaps = {}, {}
         for a in range(count):
             if inside[a]:
@@ -185,7 +187,7 @@ def outputs(seed: int = 0, images: int = 1) -> tuple[Tensor, Tensor]:
 
 def losses_of(logits: Tensor, bins: Tensor, targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     cells = grid()
-    losses = dense_losses(logits, bins, decode(bins, *cells), *cells, targets)
+    losses = dense_losses(logits, bins, *cells, targets)
     assert losses.keys() == NAMES
     sum(losses.values()).backward()
     for name, given_to in (("logits", logits), ("bins", bins)):
@@ -277,22 +279,22 @@ def scattered(count: int = 60) -> tuple[Tensor, Tensor]:
 def test_the_best_are_kept_clipped_and_suppressed_as_torchvision_does(training: bool, dense: DenseProposals) -> None:
     boxes, logits = scattered()
     dense.nms_threshold = 0.3
-    proposals = dense.train(training).select(boxes, logits, (50, 70))
     best = logits.argsort(descending=True)[:40]
+    proposals = dense.train(training).suppressed(Proposals(boxes[best], logits[best]), (50, 70))
     clipped = boxes[best].clamp(min=0).minimum(torch.tensor([70.0, 50, 70, 50]))
-    clipped, scores = (v[((clipped[:, 2:] - clipped[:, :2]) >= 1).all(1)] for v in (clipped, logits[best].sigmoid()))
+    clipped, scores = (v[((clipped[:, 2:] - clipped[:, :2]) >= 1).all(1)] for v in (clipped, logits[best]))
     keep = nms(clipped, scores, 0.3)
     assert 12 < len(keep) < len(clipped), "else this would test neither suppression nor numbers"
     keep = keep[: 12 if training else 7]
     assert torch.equal(proposals.boxes, clipped[keep])
-    torch.testing.assert_close(proposals.scores, scores[keep], atol=1e-6, rtol=0)
+    assert torch.equal(proposals.logits, scores[keep])
 
 
 def test_what_lies_outside_the_picture_is_no_proposal(dense: DenseProposals) -> None:
     boxes = torch.tensor([[80.0, 10, 95, 40], [10, 10, 10.5, 40], [10, 10, 30, 40]])
-    proposals = dense.select(boxes, torch.tensor([3.0, 2.0, 1.0]), (50, 70))
+    proposals = dense.suppressed(Proposals(boxes, torch.tensor([3.0, 2.0, 1.0])), (50, 70))
     assert proposals.boxes.tolist() == [[10, 10, 30, 40]]
-    assert len(dense.select(boxes[:2], torch.tensor([3.0, 2.0]), (50, 70)).boxes) == 0
+    assert len(dense.suppressed(Proposals(boxes[:2], torch.tensor([3.0, 2.0])), (50, 70)).boxes) == 0
 
 
 def test_the_network_proposes_in_each_picture_and_learns_where_there_are_targets(dense: DenseProposals) -> None:
@@ -303,13 +305,12 @@ def test_the_network_proposes_in_each_picture_and_learns_where_there_are_targets
     assert losses == {}
     assert len(proposals) == 2
     for (height, width), one in zip(images.image_sizes, proposals, strict=True):
-        assert 0 < len(one.boxes) == len(one.scores) <= 7
-        assert (one.scores.diff() <= 0).all()
-        assert ((one.scores > 0) & (one.scores < 1)).all()
+        assert 0 < len(one.boxes) == len(one.logits) <= 7
+        assert (one.logits.diff() <= 0).all()
         assert (one.boxes >= 0).all()
         assert (one.boxes <= torch.tensor([width, height, width, height])).all()
         assert not one.boxes.requires_grad
-        assert not one.scores.requires_grad
+        assert not one.logits.requires_grad
     _, losses = dense.train()(images, features, [target([[18.0, 10.0, 46.0, 54.0]]), target([])])
     assert losses.keys() == NAMES
     sum(losses.values()).backward()
@@ -324,5 +325,5 @@ def test_proposals_and_losses_are_float32_under_autocast(dense: DenseProposals) 
     images = ImageList(torch.zeros(1, 3, HEIGHT, WIDTH), [(HEIGHT, WIDTH)])
     with torch.autocast("cpu", dtype=torch.bfloat16):
         (proposals,), losses = dense(images, features, [target([[18.0, 10.0, 46.0, 54.0]])])
-    tensors = (proposals.boxes, proposals.scores, *losses.values())
+    tensors = (proposals.boxes, proposals.logits, *losses.values())
     assert {tensor.dtype for tensor in tensors} == {torch.float32}

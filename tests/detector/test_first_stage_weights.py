@@ -57,8 +57,8 @@ def test_the_first_stage_is_filled_for_people_and_rgb(tiny_light: Settings, tmp_
 
 def test_the_body_alone_leaves_the_proposals_as_they_were(tiny_light: Settings, tmp_path: Path) -> None:
     body, _ = coco_files(tiny_light, tmp_path, lambda body, head: None)
-    for proposals, share in (("dense", 0.5), ("anchors", 0.0)):
-        model = build_detector(replace(tiny_light, proposals=proposals, first_stage_share=share))
+    for proposals, fusion in (("dense", "product"), ("anchors", "region")):
+        model = build_detector(replace(tiny_light, proposals=proposals, fusion=fusion))
         before = parameters(model)
         fill_first_stage(model, [body])
         assert changed(model, before) == {name for name in before if name.startswith("backbone.")}
@@ -139,7 +139,7 @@ def test_the_head_does_not_fill_anchors_and_is_not_enough_alone(tiny_light: Sett
     body, head = coco_files(tiny_light, tmp_path, lambda body, head: None)
     with pytest.raises(InputError, match="lack 180 tensors"):
         fill_first_stage(build_detector(tiny_light), [head])
-    anchors = build_detector(replace(tiny_light, proposals="anchors", first_stage_share=0.0))
+    anchors = build_detector(replace(tiny_light, proposals="anchors", fusion="region"))
     with pytest.raises(InputError, match=r"first is rpn\.head"):
         fill_first_stage(anchors, [body, head])
 
@@ -158,8 +158,9 @@ def test_default_is_the_first_stage_of_the_released_detector(
     released = build_detector(tiny_light)
     save_weights(tmp_path / "light.safetensors", released, {})
     monkeypatch.setattr("upright.detector.weights.RELEASED", tmp_path / "light.safetensors")
-    for proposals, share, parts in (("dense", 0.5, ("backbone.", "rpn.")), ("anchors", 0.0, ("backbone.",))):
-        model = build_detector(replace(tiny_light, proposals=proposals, first_stage_share=share, head_width=16))
+    dense, anchors = ("dense", "product", ("backbone.", "rpn.")), ("anchors", "region", ("backbone.",))
+    for proposals, fusion, parts in (dense, anchors):
+        model = build_detector(replace(tiny_light, proposals=proposals, fusion=fusion, head_width=16))
         before = parameters(model)
         fill_first_stage(model, ["default"])
         filled = {name for name in before if name.startswith(parts)}

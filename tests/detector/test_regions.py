@@ -272,8 +272,8 @@ def test_the_light_detector_trains_and_detects_with_both_kinds_of_proposals(
     proposals: str, tiny_light: Settings
 ) -> None:
     torch.manual_seed(0)
-    share = 0.5 if proposals == "dense" else 0.0
-    model = build_detector(replace(tiny_light, proposals=proposals, first_stage_share=share))
+    fusion = "product" if proposals == "dense" else "region"
+    model = build_detector(replace(tiny_light, proposals=proposals, fusion=fusion))
     sum(model([torch.rand(3, 96, 128)], [target([[10.0, 10, 30, 60]], [False])]).values()).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is None or parameter.grad.isfinite().all(), name

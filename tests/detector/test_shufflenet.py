@@ -184,7 +184,7 @@ def test_depthwise_convolutions_learn_under_autocast_as_in_float32(kernel: int, 
 
     rounded = 0.02 if stride == 1 else 1e-6  # with a stride nothing is computed in bfloat16
     pairs = list(zip(gradients(True), gradients(False), strict=True))
-    assert len(pairs) == (3 if kernel == 3 else 1)
+    assert len(pairs) == 3
     for half, full in pairs:
         assert half.dtype == torch.float32
         assert (half - full).norm() <= rounded * full.norm()
@@ -252,4 +252,4 @@ def test_the_best_proposal_of_the_published_first_stage_is_the_person(published:
         scale = images.image_sizes[0][0] / picture.shape[1]
         overlap = box_iou(proposals.boxes[:1], person * scale).item()
         assert overlap >= 0.7, f"{path.name}: {overlap:.2f}"
-        assert proposals.scores[0] > 0.5, path.name
+        assert proposals.logits[0] > 0, path.name
