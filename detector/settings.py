@@ -154,8 +154,9 @@ PRESETS = {
         head_dropout=0.3,
         head_gradient="head",
         fusion="product",
-        first_stage_share=0.7,
-        score_threshold=0.001,
+        first_stage_share=0.9,
+        box_share=0.3,
+        score_threshold=0.0001,
         suppression="matrix",
     ),
     # The light one of before, for comparisons.

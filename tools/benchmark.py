@@ -192,7 +192,7 @@ def crop_pairs(device, transformers: int, proposals: int = 1000, side: int = 800
     boxes = [random_boxes(proposals, side).to(device)]
 
     def pool(count: int) -> torch.nn.Module:
-        settings = replace(PRESETS["light"], channels=CHANNELS, transformers=count)
+        settings = replace(PRESETS["mobilenet"], channels=CHANNELS, transformers=count)
         return build_pool(settings, STRIDES).to(device)
 
     def inference(crops: torch.nn.Module) -> Work:
