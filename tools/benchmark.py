@@ -65,7 +65,7 @@ def main() -> None:
         return
     said = f"{device_name(device)}, torch {torch.__version__}"
     if arguments.what == "weights":
-        write_weights(arguments, f"{said}, {torch.get_num_threads()} threads")
+        write_weights(arguments, said)
         return
     if arguments.what == "memory":
         write(arguments, *measure_memory(arguments.device, arguments.transformers), f"{said}, MiB:")
