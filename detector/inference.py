@@ -55,7 +55,7 @@ def ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _bytes(waiting: Iterable[Future[T]], size: Callable[[T], int]) -> int:
+def _bytes(waiting: Sequence[Future[T]], size: Callable[[T], int]) -> int:
     """Of all that wait; a result that is not there yet counts as much as the largest that is."""
     known = [size(future.result()) for future in waiting if future.done() and future.exception() is None]
     return sum(known) + (len(waiting) - len(known)) * max(known, default=0)
