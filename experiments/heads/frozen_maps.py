@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from upright.datasets.batches import Pair, to_tensors
 from upright.datasets.sample import Annotations, PedestrianDataset
+from upright.detector.dense_proposals import Proposals
 from upright.detector.model import Detector
 from upright.errors import InputError
 
@@ -48,6 +49,8 @@ def seen(detector: Detector, pair: Pair | InputError, resized: bool) -> Picture:
     images, (target,) = detector.transform([image / 255], [target])
     maps = detector.backbone(images.tensors)
     (proposals,), _ = detector.rpn(images, maps)
+    if isinstance(proposals, Proposals):
+        raise InputError("region heads are compared on proposals by anchors: pass --weights of the preset mobilenet")
     half = {name: level[0].half().contiguous() for name, level in maps.items()}
     return Picture(half, proposals.clone(), target, images.image_sizes[0], (image.shape[-2], image.shape[-1]))
 

@@ -84,7 +84,11 @@ VARIANTS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser, steps=300, output="runs/heads")
-    parser.add_argument("--weights", metavar="FILE", help="of the detector that gives maps (default: the released)")
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="of the detector that gives maps (preset mobilenet)",
+    )
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--pictures", type=positive, default=400, metavar="N", help="rendered, to train on (400)")
     parser.add_argument("--val-pictures", type=positive, default=200, metavar="N", help="to measure on (default 200)")

@@ -218,7 +218,7 @@ def tiny_detector() -> Any:
 
     torch.manual_seed(0)
     small = {"channels": 16, "head_width": 16, "glance_channels": 4, "min_size": 64, "max_size": 96}
-    return build_detector(replace(PRESETS["light"], **small))
+    return build_detector(replace(PRESETS["mobilenet"], **small))
 
 
 def make_weights(folder: Path) -> list[Path]:
@@ -253,6 +253,8 @@ def read_backbone(folder: Path) -> None:
 def make_checkpoint(folder: Path) -> list[Path]:
     import torch
 
+    from upright.detector.run_directory import FORMAT
+
     tensor = torch.arange(6.0).reshape(2, 3)
     state = {
         "model": {"weight": tensor},
@@ -265,7 +267,8 @@ def make_checkpoint(folder: Path) -> list[Path]:
         "best": None,
         "random": [torch.get_rng_state()],
         "random_cuda": [],
-        "format": 2,
+        "average": None,
+        "format": FORMAT,
     }
     torch.save(state, folder / "checkpoint.pt")
     lines = [json.dumps({"step": step, "losses": {"loss": 0.5}}) for step in (1, 2, 3)]

@@ -22,7 +22,7 @@ def test_every_variant_is_a_head_that_can_be_built(name: str) -> None:
 @pytest.mark.slow
 def test_quick_runs_end_to_end_and_keeps_finished_heads(tmp_path: Path, call_main) -> None:
     weights, output, document = tmp_path / "w.safetensors", tmp_path / "heads", tmp_path / "head.md"
-    save_weights(weights, build_detector(PRESETS["light"]), {})
+    save_weights(weights, build_detector(PRESETS["mobilenet"]), {})
     document.write_text("<!-- heads -->\n<!-- /heads -->\n")
     flags = ["--quick", "--weights", weights, "--variants", "baseline", "affine"]
     flags += ["--output", output, "--document", document]
