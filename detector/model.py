@@ -18,7 +18,8 @@ from upright.detector.dense_proposals import DenseProposals
 from upright.detector.person_priors import PERSON_PRIORS
 from upright.detector.picture_crops import PictureCrops
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
-from upright.detector.regions import ProposalNetwork, RegionHead, RegionHeads
+from upright.detector.region_head import RegionHead
+from upright.detector.regions import ProposalNetwork, RegionHeads
 from upright.detector.settings import Settings
 from upright.detector.shufflenet import ShuffleNetPyramid
 from upright.detector.spatial_transformer import Transformation, transformations

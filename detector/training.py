@@ -154,6 +154,8 @@ def train(
 ) -> None:
     """Train a detector to the end of its schedule, from its checkpoint where there is one.
 
+    Longer than other functions, so that a training can be read from top to bottom.
+
     Args:
         model: in training mode, on `pace.device`.
         pictures, options, pace: what it learns from, and how.
@@ -173,8 +175,8 @@ def train(
     runner: nn.Module = DistributedDataParallel(model) if processes.count > 1 else model
     loader = training_loader(pictures, options, pace, processes, state.step)
     stop = Stop()
-    saved_at = logged_at = time.monotonic()
-    worked_at = time.process_time()
+    saved_at = time.monotonic()
+    watch = StepWatch()
     if state.step >= options.steps and directory is not None:
         print(f"{directory.path} has done its {options.steps} steps; {directory.longer()}", file=sys.stderr)
     with (
@@ -194,10 +196,7 @@ def train(
             bar.set_postfix({name.removeprefix("loss_"): f"{v:.3f}" for name, v in losses.items()}, refresh=False)
             if logging:
                 entry = {"losses": losses, "learning_rate": options.learning_rate * schedule(state.step - 1, options)}
-                seconds, logged_at = (time.monotonic() - logged_at) / pace.log_every, time.monotonic()
-                worked, worked_at = (time.process_time() - worked_at) / pace.log_every, time.process_time()
-                times = {"seconds_a_step": seconds, "processor_seconds_a_step": worked}
-                log(directory, state.step, {**entry, **theta_entry(theta), **times})
+                log(directory, state.step, {**entry, **theta_entry(theta), **watch.read(pace.log_every)})
             ended = state.step == options.steps
             validating = validate is not None and due(state.step, pace.validate_every, options.steps)
             stopped = processes.any(stop.asked)
@@ -211,6 +210,19 @@ def train(
                 run_validation(validate, state, directory, processes)
             if ended:
                 break
+
+
+class StepWatch:
+    """What steps take, of the clock and of the processor, since it was made or last read."""
+
+    def __init__(self) -> None:
+        self._times = (time.monotonic(), time.process_time())
+
+    def read(self, steps: int) -> dict[str, float]:
+        """Entries of the log, when so many steps were done."""
+        before, self._times = self._times, (time.monotonic(), time.process_time())
+        seconds, worked = ((now - then) / steps for now, then in zip(self._times, before, strict=True))
+        return {"seconds_a_step": seconds, "processor_seconds_a_step": worked}
 
 
 def log(directory: RunDirectory | None, step: int, entry: dict[str, Any]) -> None:

@@ -40,6 +40,7 @@ from upright.tools.dataset_flags import (
 )
 
 if TYPE_CHECKING:
+    from upright.datasets.batches import TrainingPictures
     from upright.detector.model import Detector
 
 
@@ -100,19 +101,14 @@ def main() -> None:
     # Imported late, so that `--help` and bad arguments are answered at once.
     import torch
 
-    from upright.datasets.augmentation import Augmentation
-    from upright.datasets.batches import TrainingBatches, TrainingPictures
+    from upright.datasets.batches import TrainingBatches
     from upright.detector.inference import choose_device
     from upright.detector.processes import Processes
     from upright.detector.run_directory import RunDirectory
     from upright.detector.training import train
     from upright.detector.weights import read_metadata
 
-    crop = (settings.crop_height, settings.crop_width)
-    augmentation = Augmentation(settings.min_size, crop, arguments.min_height, arguments.turn)
-    half = (settings.crop_height // 2, settings.crop_width // 2)
-    quarter = Augmentation(settings.min_size // 2, half, arguments.min_height, arguments.turn)
-    pictures = TrainingPictures(parts, augmentation, options.seed, quarter, arguments.mosaics)
+    pictures = training_pictures(parts, settings, arguments, options.seed)
     if not len(pictures):
         raise InputError("there is not one picture to train on: check --annotations")
     refuse_nobody(parts, arguments)
@@ -151,6 +147,20 @@ def main() -> None:
     finally:
         if directory is not None:
             directory.close()
+
+
+def training_pictures(
+    parts: list[PedestrianDataset], settings: Settings, arguments: argparse.Namespace, seed: int
+) -> TrainingPictures:
+    """The augmented pictures of all parts."""
+    from upright.datasets.augmentation import Augmentation
+    from upright.datasets.batches import TrainingPictures
+
+    crop = (settings.crop_height, settings.crop_width)
+    half = (settings.crop_height // 2, settings.crop_width // 2)
+    whole = Augmentation(settings.min_size, crop, arguments.min_height, arguments.turn)
+    quarter = Augmentation(settings.min_size // 2, half, arguments.min_height, arguments.turn)
+    return TrainingPictures(parts, whole, seed, quarter, arguments.mosaics)
 
 
 def starting_model(settings: Settings, arguments: argparse.Namespace) -> Detector:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from random import Random
 from typing import Any
 
@@ -174,3 +175,14 @@ def mutated_safetensors(data: bytes, random: Random) -> bytes:
         header = mutate_tree(header, random)
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data[8 + size :]
+
+
+def mutated_checkpoint(data: bytes, random: Random) -> bytes:
+    """Another structure of the pickled state; of the log another line."""
+    import torch
+
+    if not data.startswith(b"PK"):
+        return mutated_json(data, random)
+    content = BytesIO()
+    torch.save(mutate_tree(torch.load(BytesIO(data), weights_only=True), random), content)
+    return content.getvalue()

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -289,17 +288,6 @@ def read_checkpoint(folder: Path) -> None:
         state.load(directory, Processes())
 
 
-def mutated_checkpoint(data: bytes, random: Random) -> bytes:
-    """Another structure of the pickled state; of the log another line."""
-    import torch
-
-    if not data.startswith(b"PK"):
-        return mutations.mutated_json(data, random)
-    content = BytesIO()
-    torch.save(mutations.mutate_tree(torch.load(BytesIO(data), weights_only=True), random), content)
-    return content.getvalue()
-
-
 # Pictures and video
 
 
@@ -353,7 +341,7 @@ READERS = {
     "eurocity": other_layout("eurocity", eurocity, "val", (".json",)),
     "weights": Reader(make_weights, read_weights, mutations.mutated_safetensors, 0.5),
     "backbone": Reader(make_backbone, read_backbone, weight=0.3),
-    "checkpoint": Reader(make_checkpoint, read_checkpoint, mutated_checkpoint),
+    "checkpoint": Reader(make_checkpoint, read_checkpoint, mutations.mutated_checkpoint),
     "pictures": Reader(make_pictures, read_pictures, weight=2),
     "videos": Reader(make_videos, read_videos),
 }
