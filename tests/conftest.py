@@ -18,9 +18,11 @@ from upright.datasets.sample import Annotations, Sample
 from upright.detector.settings import PRESETS, Settings
 from upright.tools.command import run
 
-# A shell's background jobs ignore Ctrl-C, and so would all that the tests start.
+# A shell's background jobs ignore Ctrl-C, those of nohup a closed terminal, and so would all that the tests start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))  # beside a busy core one is faster than two
 
 

@@ -146,7 +146,7 @@ def test_another_seed_ends_elsewhere(root: Path, unbroken: Path, tmp_path: Path)
 @pytest.mark.slow
 def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(root: Path, unbroken: Path, call_main) -> None:
     assert "--resume" in call_main(train.main, *flags(root, unbroken, "--max-steps", "9")).fault
-    other = call_main(train.main, *flags(root, unbroken, "--max-steps", "3", "--resume"))
+    other = call_main(train.main, *flags(root, unbroken, "--max-steps", "12", "--resume"))
     assert "training.steps = 9, not 12" in other.fault
     assert "--weights" in other.fault, "how to train on"
     done = call_main(train.main, *flags(root, unbroken, "--max-steps", "9", "--resume"))
@@ -176,7 +176,7 @@ def test_a_full_disk_is_one_line_with_file_and_reason(limit: int, file: str, roo
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     run = tmp_path / "run"
-    arguments = command(root, run, "--max-steps", "12", "--checkpoint-minutes", "0" if "pt" in file else "9")
+    arguments = command(root, run, "--max-steps", "3", "--checkpoint-minutes", "0" if "pt" in file else "9")
     result = subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, preexec_fn=full, check=False
     )
