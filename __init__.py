@@ -16,7 +16,7 @@ from upright.errors import InputError
 
 if TYPE_CHECKING:
     from upright.detector.detect import detect
-    from upright.detector.inference import Detected
+    from upright.detector.detected import Detected
     from upright.detector.model import Detector
     from upright.detector.spatial_transformer import (
         Affine,
@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Detected": "upright.detector.inference",
+    "Detected": "upright.detector.detected",
     "Detector": "upright.detector.model",
     "detect": "upright.detector.detect",
     "load_detector": "upright.detector.weights",

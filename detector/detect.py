@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from upright.datasets.pictures import read_picture
-from upright.detector.inference import Detected, batches, choose_device, detect_pictures
+from upright.detector.detected import Detected
+from upright.detector.inference import batches, choose_device, detect_pictures
 from upright.detector.model import Detector
 from upright.detector.weights import load_detector
 from upright.errors import InputError

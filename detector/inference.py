@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -17,6 +16,7 @@ from torchvision.models.detection.transform import resize_boxes
 from tqdm import tqdm
 
 from upright.datasets.sample import PedestrianDataset
+from upright.detector.detected import boxes_xywh
 from upright.detector.evaluation.detections import Detections
 from upright.errors import InputError
 
@@ -129,13 +129,6 @@ def reduced(image: np.ndarray) -> np.ndarray:
     )
 
 
-def boxes_xywh(boxes: np.ndarray) -> np.ndarray:
-    """float64 x y width height (n, 4) of boxes x1 y1 x2 y2 (n, 4)."""
-    corners = boxes.astype(np.float64).reshape(-1, 4)
-    corners[:, 2:] -= corners[:, :2]
-    return corners
-
-
 def detect_dataset(
     model: torch.nn.Module,
     dataset: PedestrianDataset,
@@ -187,46 +180,3 @@ def detect_dataset(
         boxes=np.concatenate(boxes),
         scores=np.concatenate(scores),
     )
-
-
-@dataclass(frozen=True)
-class Detected:
-    """What was found in a frame, in falling order of the score.
-
-    Attributes:
-        boxes: float64 (n, 4), x1 y1 x2 y2 in pixels.
-        scores: float64 (n,).
-        proposals: float64 (n, 4), the regions that the transformers read, and
-        theta: (n, N, P); both None unless the model returns them.
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    proposals: np.ndarray | None = None
-    theta: torch.Tensor | None = None
-
-    @classmethod
-    def of(cls, output: dict[str, torch.Tensor]) -> Detected:
-        """From the model's output for one picture."""
-        proposals = output["proposals"].numpy().astype(np.float64) if "proposals" in output else None
-        boxes, scores = (output[key].numpy().astype(np.float64) for key in ("boxes", "scores"))
-        return cls(boxes, scores, proposals, output.get("theta"))
-
-    def regions(self) -> tuple[np.ndarray, torch.Tensor]:
-        """`proposals` and `theta`; ValueError where the model did not return them."""
-        if self.proposals is None or self.theta is None:
-            raise ValueError("theta is not there: set return_theta of a model with transformers")
-        return self.proposals, self.theta
-
-    def above(self, threshold: float) -> Detected:
-        """Those with a score of at least `threshold`."""
-        return self.take(np.flatnonzero(self.scores >= threshold))
-
-    def take(self, rows: np.ndarray) -> Detected:
-        """Some of them, in the order of `rows`, int (m,)."""
-        return Detected(
-            self.boxes[rows],
-            self.scores[rows],
-            None if self.proposals is None else self.proposals[rows],
-            None if self.theta is None else self.theta[torch.from_numpy(rows)],
-        )

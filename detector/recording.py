@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from upright.detector.detected import Detected, boxes_xywh
 from upright.detector.drawing import STRIP_HEIGHT, crop_sheet, draw_detections, person_strips, side_by_side
-from upright.detector.inference import Detected, boxes_xywh
 from upright.detector.sources import Frame, crops_name
 from upright.detector.spatial_transformer import Transformation
 from upright.detector.video import VideoWriter, write_picture

@@ -14,7 +14,8 @@ from typing import Protocol
 import torch
 from tqdm import tqdm
 
-from upright.detector.inference import Detected, ahead, batches, detect_pictures
+from upright.detector.detected import Detected
+from upright.detector.inference import ahead, batches, detect_pictures
 from upright.detector.sources import Frame, Source, read_frames
 from upright.errors import InputError
 

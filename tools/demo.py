@@ -57,8 +57,9 @@ def tool(name: str, *arguments: str) -> None:
 def write_crop_sheet(path: Path, weights: str | None) -> None:
     """Proposals of the best detections in synthetic pictures, and what each transformer read of them."""
     from upright.datasets.synthetic import SyntheticPedestrians
+    from upright.detector.detected import Detected
     from upright.detector.drawing import crop_sheet, person_strips
-    from upright.detector.inference import Detected, detect_pictures
+    from upright.detector.inference import detect_pictures
     from upright.detector.video import write_picture
     from upright.detector.weights import load_detector
 

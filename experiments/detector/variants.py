@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from upright.datasets.sample import PedestrianDataset
 from upright.detector.dense_proposals import DenseProposals, Proposals
+from upright.detector.detected import boxes_xywh
 from upright.detector.evaluation import Detections
-from upright.detector.inference import boxes_xywh
 from upright.detector.model import Detector
 from upright.detector.settings import Settings
 from upright.errors import InputError

@@ -35,9 +35,9 @@ from tqdm import tqdm
 from upright.datasets.augmentation import Augmentation
 from upright.datasets.batches import TrainingPictures
 from upright.datasets.registry import open_dataset
+from upright.detector.detected import boxes_xywh
 from upright.detector.evaluation import Detections, evaluate
 from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
-from upright.detector.inference import boxes_xywh
 from upright.detector.model import Detector, build_detector
 from upright.detector.training import build_optimizer, schedule, theta_entry
 from upright.detector.training_options import TrainingOptions

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from upright.detector import inference
-from upright.detector.inference import Detected, ahead, batches, choose_device, detect_dataset, detect_pictures
+from upright.detector.detected import Detected
+from upright.detector.inference import ahead, batches, choose_device, detect_dataset, detect_pictures
 from upright.detector.model import build_detector
 from upright.detector.recording import Recorder, crops_panel
 from upright.detector.source_run import detect_sources
@@ -305,7 +306,7 @@ def test_the_stages_overlap(tmp_path):
 def test_crops_video_has_one_size_whatever_is_found(tmp_path):
     model_theta = Affine().identity().repeat(9, 4, 1)
     boxes = np.array([[5.0 * i, 5.0, 5.0 * i + 10, 30.0] for i in range(9)])
-    everyone = Detected(boxes, np.linspace(0.9, 0.5, 9), boxes, model_theta)
+    everyone = Detected(boxes, np.linspace(0.9, 0.5, 9), proposals=boxes, theta=model_theta)
     nobody = everyone.above(0.95)
     image = plain_picture(100, (81, 61))
     panels = [crops_panel(image, found, Affine(), fixed=True) for found in (everyone, nobody)]
@@ -316,7 +317,8 @@ def test_crops_video_has_one_size_whatever_is_found(tmp_path):
 
 def test_threshold_keeps_scores_proposals_and_theta_together():
     theta = torch.arange(3 * 2 * 6).reshape(3, 2, 6).float()
-    found = Detected(np.arange(12.0).reshape(3, 4), np.array([0.9, 0.5, 0.1]), np.arange(12.0).reshape(3, 4), theta)
+    boxes = np.arange(12.0).reshape(3, 4)
+    found = Detected(boxes, np.array([0.9, 0.5, 0.1]), proposals=boxes, theta=theta)
     kept = found.above(0.5)
     assert kept.scores.tolist() == [0.9, 0.5]
     assert kept.boxes.shape == kept.proposals.shape == (2, 4)

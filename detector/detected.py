@@ -1,0 +1,69 @@
+"""What a detector finds in a picture, in NumPy: whichever engine found it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+PART_NAMES = ("head", "torso", "legs")
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What was found in a frame, in falling order of the score.
+
+    Quadrilaterals are in pixels, top left of the upright person first, then clockwise.
+
+    Attributes:
+        boxes: float64 (n, 4), x1 y1 x2 y2 in pixels.
+        scores: float64 (n,).
+        lean: float64 (n,), degrees of the trunk from upright, clockwise in the picture, -180 to 180;
+        whole: float64 (n, 4, 2), the quadrilateral of the whole person;
+        parts: float64 (n, 3, 4, 2), those of `PART_NAMES`;
+        seen: float64 (n, 3), how likely each part is seen, 0..1; all four None where the detector tells no pose.
+        proposals: float64 (n, 4), the regions that the transformers read, and
+        theta: (n, N, P); both None unless the model returns them.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    lean: np.ndarray | None = None
+    whole: np.ndarray | None = None
+    parts: np.ndarray | None = None
+    seen: np.ndarray | None = None
+    proposals: np.ndarray | None = None
+    theta: torch.Tensor | None = None
+
+    @classmethod
+    def of(cls, output: dict[str, torch.Tensor]) -> Detected:
+        """From the model's output for one picture."""
+        names = {field.name for field in fields(cls)} - {"theta"}
+        arrays = {name: output[name].numpy().astype(np.float64) for name in names & output.keys()}
+        return cls(**arrays, theta=output.get("theta"))
+
+    def regions(self) -> tuple[np.ndarray, torch.Tensor]:
+        """`proposals` and `theta`; ValueError where the model did not return them."""
+        if self.proposals is None or self.theta is None:
+            raise ValueError("theta is not there: set return_theta of a model with transformers")
+        return self.proposals, self.theta
+
+    def above(self, threshold: float) -> Detected:
+        """Those with a score of at least `threshold`."""
+        return self.take(np.flatnonzero(self.scores >= threshold))
+
+    def take(self, rows: np.ndarray) -> Detected:
+        """Some of them, in the order of `rows`, int (m,)."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Detected(**{name: None if value is None else value[rows] for name, value in values.items()})
+
+
+def boxes_xywh(boxes: np.ndarray) -> np.ndarray:
+    """float64 x y width height (n, 4) of boxes x1 y1 x2 y2 (n, 4)."""
+    corners = boxes.astype(np.float64).reshape(-1, 4)
+    corners[:, 2:] -= corners[:, :2]
+    return corners
