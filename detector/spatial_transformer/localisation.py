@@ -93,7 +93,7 @@ class BoundedTheta(nn.Module):
     @torch.no_grad()
     def statistics(self, raw: Tensor) -> ThetaStatistics:
         """Mean, standard deviation and share at the bounds of the theta that `forward` makes of raw; B may be 0."""
-        theta = self(raw.float())
+        theta = self.forward(raw.float())  # not by a call: whoever gathers statistics listens to calls
         raw = raw.reshape(-1, len(self.priors), self.num_raw)[..., 2 * self.turns :].float()
         count = max(len(raw), 1)
         mean = theta.sum(0) / count
