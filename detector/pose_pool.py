@@ -163,12 +163,12 @@ class PoseNormalisingPool(nn.Module):
             features, boxes, image_shapes: as of `forward`.
             glanced: maps that the glance reads, where they are not `features`.
         """
-        regions = Regions.assigned(boxes, self.strides, CELLS)
-        pose = self.look(features if glanced is None else glanced, regions)
-        return self.warp(features, regions, pose.detached() if self.taught else pose), pose
+        pose = self.look(features if glanced is None else glanced, boxes)
+        return self.warp(features, boxes, pose.detached() if self.taught else pose), pose
 
-    def look(self, features: dict[str, Tensor], regions: Regions) -> Pose:
-        """The pose of regions."""
+    def look(self, features: dict[str, Tensor], boxes: list[Tensor]) -> Pose:
+        """The pose of regions; arguments as those of `forward`."""
+        regions = Regions.assigned(boxes, self.strides, CELLS)
         maps = [features[name][:, : self.glance_channels] for name in self.names]
         frames = regions.squared() if self.taught else regions
         side = self.glance_size
@@ -181,8 +181,9 @@ class PoseNormalisingPool(nn.Module):
         theta = theta.unflatten(1, (self.transformers, -1))
         return Pose(theta, frames.centre, frames.half, seen, regions.half / frames.half)
 
-    def warp(self, features: dict[str, Tensor], regions: Regions, pose: Pose) -> Tensor:
-        """The canonical crops (R, C, S, S) of regions in their pose."""
+    def warp(self, features: dict[str, Tensor], boxes: list[Tensor], pose: Pose) -> Tensor:
+        """The canonical crops (R, C, S, S) of regions in their pose; other arguments as those of `forward`."""
+        regions = Regions.assigned(boxes, self.strides, CELLS)
         maps = [features[name] for name in self.names]
         side = self.size * self.bin_samples
         crops = regions.read(maps, pose.points(self.transformation, self.crop_points), (side, side))
