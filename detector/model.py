@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
@@ -45,22 +46,35 @@ class FullPrecisionOutputs(RPNHead):
         return [o.float() for o in objectness], [d.float() for d in deltas]
 
 
+def resized_sides(height: int, width: int, min_size: int, max_size: int) -> tuple[int, int]:
+    """Height and width of a picture made as large as has no side over `max_size`, and the shorter at most `min_size`.
+
+    In whole numbers: torchvision's product of floats is one pixel less for one size of pictures in 25, and not the same
+    in every engine.
+    """
+    shorter, longer = min(height, width), max(height, width)
+    resized_height, resized_width = (
+        min(side * min_size // shorter, side * max_size // longer) for side in (height, width)
+    )
+    return resized_height, resized_width
+
+
 class PictureTransform(GeneralizedRCNNTransform):
     """torchvision's resize, normalise and batch; in training the augmentation has resized already."""
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, Any]:
-        height, width = image.shape[-2:]
-        scale = min(self.min_size[0] / min(height, width), self.max_size / max(height, width))
-        if self.training or scale == 1:
+        if self.training:
             return image, target
         height, width = image.shape[-2:]
-        scale = min(min(self.min_size) / min(height, width), self.max_size / max(height, width))
-        if scale * min(height, width) < 1:
+        size = resized_sides(height, width, min(self.min_size), self.max_size)
+        if min(size) < 1:
             raise InputError(
                 f"{width} x {height} pixels are too thin: made {self.max_size} long, as the model takes them, less "
                 "than one pixel would be left of the other side"
             )
-        return super().resize(image, target)
+        if size == (height, width):
+            return image, target
+        return interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0], target
 
     def postprocess(
         self,
