@@ -58,10 +58,20 @@ class RegionLocalisation(nn.Module):
         assert regression.bounds is not None
         self.seen = nn.Linear(width, len(regression.bounds.priors))
 
-    def forward(self, glance: Tensor) -> tuple[Tensor, Tensor]:
-        """Theta (R, N P) and logits (R, N) of a glance (R, C, S, S)."""
+    def forward(self, glance: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Of a glance (R, C, S, S): theta (R, N, P), logits of what is seen (R, N), and directions (R, N, 2).
+
+        The directions are those of the turns before they become unit vectors; None where the family does not turn.
+        """
         features = self.trunk(glance)
-        return self.regression(features), self.seen(features)
+        bounds = self.regression.bounds
+        assert bounds is not None
+        raw = self.regression.raw(features)
+        theta, seen = bounds(raw), self.seen(features)
+        if not bounds.turns:
+            return theta, seen, None
+        turn = raw.unflatten(1, (len(bounds.priors), -1))[..., :2]
+        return theta, seen, turn + turn.new_tensor([1.0, 0.0])
 
 
 class PoseNormalisingPool(nn.Module):
@@ -177,9 +187,8 @@ class PoseNormalisingPool(nn.Module):
         if not self.taught:
             theta = self.localisation(glance.flatten(1)).unflatten(1, (self.transformers, -1))
             return Pose(theta, frames.centre, frames.half)
-        theta, seen = self.localisation(glance)
-        theta = theta.unflatten(1, (self.transformers, -1))
-        return Pose(theta, frames.centre, frames.half, seen, regions.half / frames.half)
+        theta, seen, directions = self.localisation(glance)
+        return Pose(theta, frames.centre, frames.half, seen, regions.half / frames.half, directions)
 
     def warp(self, features: dict[str, Tensor], boxes: list[Tensor], pose: Pose) -> Tensor:
         """The canonical crops (R, C, S, S) of regions in their pose; other arguments as those of `forward`."""
