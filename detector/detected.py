@@ -28,6 +28,7 @@ class Detected:
         seen: float64 (n, 3), how likely each part is seen, 0..1; all four None where the detector tells no pose.
         proposals: float64 (n, 4), the regions that the transformers read, and
         theta: (n, N, P); both None unless the model returns them.
+        track: int64 (n,), the number of the person in this video, from 1, or -1; None where nobody is tracked.
     """
 
     boxes: np.ndarray
@@ -38,11 +39,12 @@ class Detected:
     seen: np.ndarray | None = None
     proposals: np.ndarray | None = None
     theta: torch.Tensor | None = None
+    track: np.ndarray | None = None
 
     @classmethod
     def of(cls, output: dict[str, torch.Tensor]) -> Detected:
         """From the model's output for one picture."""
-        names = {field.name for field in fields(cls)} - {"theta"}
+        names = {field.name for field in fields(cls)} - {"theta", "track"}
         arrays = {name: output[name].numpy().astype(np.float64) for name in names & output.keys()}
         return cls(**arrays, theta=output.get("theta"))
 
