@@ -16,7 +16,7 @@ PART_COLOURS = [(86, 180, 255), (255, 170, 30), (40, 210, 150)]
 HIDDEN = 0.5  # a part that is less likely seen is shown as hidden
 FILLING = 0.3  # how much of a part's colour lies over the picture
 LEAST_PARTS = 40  # pixels of a person's length from which the parts are drawn, too
-BEYOND = 0.12  # how far the arrow goes beyond the head, of a person's length
+BEYOND = 0.07  # how far the arrow goes beyond the head, of a person's length
 
 SHIFT = 4  # lines are drawn to a sixteenth of a pixel
 
@@ -114,13 +114,13 @@ def _arrow(canvas: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
     up = (high - low) / length
     across = np.array((-up[1], up[0]))
     size = max(5.0, BEYOND * length)
-    width = max(1, min(line_width(canvas), round(length / 60)))
+    width = 1 if length < 150 else line_width(canvas)  # thin: it lies on the face
     tip = high + up * size
-    triangle = np.array((tip, high + across * size * 0.55, high - across * size * 0.55))
+    triangle = np.array((tip, high + across * size * 0.6, high - across * size * 0.6))
     for colour, more in ((DARK, 2), (PALE, 0)):
         cv2.polylines(canvas, [_sixteenths(np.array((low, high)))], False, colour, width + more, cv2.LINE_AA, SHIFT)
         if more:
-            cv2.polylines(canvas, [_sixteenths(triangle)], True, colour, 2 + more, cv2.LINE_AA, SHIFT)
+            cv2.polylines(canvas, [_sixteenths(triangle)], True, colour, more + 1, cv2.LINE_AA, SHIFT)
         cv2.fillPoly(canvas, [_sixteenths(triangle)], colour, cv2.LINE_AA, SHIFT)
 
 
