@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from upright.detector.detected import Detected
-from upright.detector.drawing import DARK, DEGREE, PALE, draw_labels, line_width, score_colour
+from upright.detector.drawing import DARK, DEGREE, PALE, draw_boxes, draw_labels, line_width
 
 # Of head, torso and legs; told apart also by people who do not see red and green apart (Okabe and Ito's palette).
 PART_COLOURS = [(86, 180, 255), (255, 170, 30), (40, 210, 150)]
@@ -47,17 +47,13 @@ def draw_poses(image: np.ndarray, found: Detected, labels: Sequence[str] | None 
     for i in order:
         if sound[i] and length[i] >= LEAST_PARTS:
             _fill(canvas, parts[i][seen[i] >= HIDDEN], [PART_COLOURS[j] for j in np.flatnonzero(seen[i] >= HIDDEN)])
-    line = line_width(canvas)
-    for i in order:
-        x1, y1, x2, y2 = np.rint(found.boxes[i]).astype(int)
-        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), DARK, line + 1)
-        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), score_colour(found.scores[i]), line - 1)
+    draw_boxes(canvas, found.boxes, found.scores)
     for i in order:
         if not sound[i]:
             continue
         if length[i] >= LEAST_PARTS:
             for quadrilateral, colour, share in zip(parts[i], PART_COLOURS, seen[i], strict=True):
-                outline(canvas, quadrilateral, colour, max(1, line // 2), dashed=share < HIDDEN)
+                outline(canvas, quadrilateral, colour, max(1, line_width(canvas) // 2), dashed=share < HIDDEN)
         _arrow(canvas, *axes[i])
     if labels is None:
         labels = [f"{score:.2f} {degrees:+.0f}{DEGREE}" for score, degrees in zip(found.scores, lean, strict=True)]
