@@ -11,7 +11,7 @@ import numpy as np
 from upright.detector.detected import Detected, boxes_xywh
 from upright.detector.drawing import draw_detections
 from upright.detector.pose_drawing import draw_poses
-from upright.detector.pose_entries import Pose, pose_entries
+from upright.detector.pose_entries import PoseColumns, pose_entries
 from upright.detector.sources import Frame, crops_name
 from upright.detector.upright_crops import crops_panel
 from upright.detector.video import VideoWriter, write_picture
@@ -103,7 +103,7 @@ class Recorder:
 
 def detection_entries(found: Detected) -> list[dict[str, Any]]:
     """What `detections.json` says of each detection of a picture, but for which picture it is."""
-    poses = pose_entries(Pose.of(found), len(found.scores))
+    poses = pose_entries(PoseColumns.of(found), len(found.scores))
     return [
         {"category_id": 1, "bbox": box, "score": score, **pose}
         for box, score, pose in zip(boxes_xywh(found.boxes).tolist(), found.scores.tolist(), poses, strict=True)

@@ -3,12 +3,13 @@
     python tools/detect.py street.mp4 --output found
     python tools/detect.py photos/ a.jpg b.avi --output found --threshold 0.7
     python tools/detect.py street.mp4 --output found --weights runs/mine/best.safetensors --device cuda --batch-size 8
-    python tools/detect.py street.mp4 --output found --crops
+    python tools/detect.py street.mp4 --output found --pose --crops
 
 Writes an annotated copy of every picture and video (MPEG-4 at the same size and frame rate) and one
 `detections.json`: ids from 1 in the order of the inputs, one entry a picture or video frame, boxes
-[x, y, width, height] in pixels, frames counted from 0, seconds = frame / frame rate. People below the threshold are
-neither drawn nor written.
+[x, y, width, height] in pixels, frames counted from 0, seconds = frame / frame rate. Weights that tell how people stand
+add "lean" (degrees of the trunk from upright, clockwise) and "parts" (quadrilaterals of head, torso and legs, and how
+likely each is seen). People below the threshold are neither drawn nor written.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ def main() -> None:
     parser.add_argument("--weights", metavar="FILE", help="a weights file (default: the released ones)")
     parser.add_argument("--threshold", type=float, metavar="X", help="lowest score, 0 to 1 (default: the weights' own)")
     parser.add_argument(
-        "--crops", action="store_true", help="also write NAME-crops: what the spatial transformers read of each person"
+        "--pose", action="store_true", help="draw head, torso, legs and lean of each person, by an arrow up the body"
+    )
+    parser.add_argument(
+        "--crops", action="store_true", help="also write NAME-crops: each person cut out and set upright, and the parts"
     )
     parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     parser.add_argument(
@@ -57,19 +61,16 @@ def detect(arguments: argparse.Namespace) -> None:
     sources = find_sources(arguments.inputs, arguments.output, notes)
     device = choose_device(arguments.device)
     model = load_detector(arguments.weights, device)
-    transformation = None
-    if arguments.crops:
-        transformation = model.pose_pool_transformation
-        if transformation is None:
-            raise InputError("these weights have no spatial transformers, so there are no crops: leave --crops out")
-        model.return_theta = True
+    for flag in ("pose", "crops"):
+        if getattr(arguments, flag) and not model.tells_pose:
+            raise InputError(f"these weights do not tell how people stand: leave --{flag} out, or take others")
     try:
         arguments.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {arguments.output} ({error.strerror}): give another") from None
 
     threshold = model.settings.threshold if arguments.threshold is None else arguments.threshold
-    recorder = Recorder(threshold, transformation)
+    recorder = Recorder(threshold, arguments.pose, arguments.crops)
 
     def write_results() -> None:
         if recorder.images:

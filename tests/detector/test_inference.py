@@ -12,13 +12,11 @@ import pytest
 import torch
 
 from upright.detector import inference
-from upright.detector.detected import Detected
 from upright.detector.inference import ahead, batches, choose_device, detect_dataset, detect_pictures
 from upright.detector.model import build_detector
-from upright.detector.recording import Recorder, crops_panel
+from upright.detector.recording import Recorder
 from upright.detector.source_run import detect_sources
 from upright.detector.sources import find_sources
-from upright.detector.spatial_transformer import Affine
 from upright.detector.video import VideoReader, write_picture
 from upright.errors import InputError
 
@@ -303,26 +301,40 @@ def test_the_stages_overlap(tmp_path):
     assert min(timing.decoding, timing.model, timing.drawing, timing.wall) > 0
 
 
-def test_crops_video_has_one_size_whatever_is_found(tmp_path):
-    model_theta = Affine().identity().repeat(9, 4, 1)
-    boxes = np.array([[5.0 * i, 5.0, 5.0 * i + 10, 30.0] for i in range(9)])
-    everyone = Detected(boxes, np.linspace(0.9, 0.5, 9), proposals=boxes, theta=model_theta)
-    nobody = everyone.above(0.95)
-    image = plain_picture(100, (81, 61))
-    panels = [crops_panel(image, found, Affine(), fixed=True) for found in (everyone, nobody)]
-    assert panels[0].shape == panels[1].shape
-    assert panels[0].shape[0] % 2 == panels[0].shape[1] % 2 == 0
-    assert crops_panel(image, everyone, Affine(), fixed=False).shape[0] > panels[0].shape[0], "all nine in a picture"
+def test_the_pose_is_in_pixels_of_a_picture_that_was_made_smaller(monkeypatch):
+    class Posed(Stub):
+        def forward(self, images):
+            corner = torch.tensor([float(images[0].shape[2]), float(images[0].shape[1])])
+            (found,) = super().forward(images)
+            return [
+                found
+                | {"lean": torch.tensor([30.0, 0]), "whole": corner.expand(2, 4, 2), "parts": corner.expand(2, 3, 4, 2)}
+            ]
+
+    model = Posed().eval()
+    monkeypatch.setattr(inference, "MOST_PIXELS", 40 * 30)
+    (found,) = detect_pictures(model, [plain_picture(100, (80, 60))])
+    assert found["whole"].tolist() == [[[80, 60]] * 4] * 2
+    assert found["parts"].shape == (2, 3, 4, 2)
+    assert (found["parts"] == torch.tensor([80.0, 60])).all()
+    assert found["lean"].tolist() == [30, 0]
 
 
-def test_threshold_keeps_scores_proposals_and_theta_together():
-    theta = torch.arange(3 * 2 * 6).reshape(3, 2, 6).float()
-    boxes = np.arange(12.0).reshape(3, 4)
-    found = Detected(boxes, np.array([0.9, 0.5, 0.1]), proposals=boxes, theta=theta)
-    kept = found.above(0.5)
-    assert kept.scores.tolist() == [0.9, 0.5]
-    assert kept.boxes.shape == kept.proposals.shape == (2, 4)
-    torch.testing.assert_close(kept.theta, theta[:2])
+def test_the_pose_of_a_data_set_stands_beside_its_detections(boards):
+    class Posed(Stub):
+        def forward(self, images):
+            outputs = super().forward(images)
+            for number, output in enumerate(outputs, sum(self.batches) - len(images)):
+                quadrilaterals = torch.full((2, 4, 4, 2), float(number))
+                output |= {"lean": torch.full((2,), 10.0 * number), "seen": torch.full((2, 3), 0.5)}
+                output |= {"whole": quadrilaterals[:, 0], "parts": quadrilaterals[:, 1:]}
+            return outputs
+
+    found = detect_dataset(Posed(), boards, progress=False)
+    assert found.pose is not None
+    assert found.pose.lean.tolist() == (10.0 * found.image_index).tolist()
+    assert (found.pose.parts == found.image_index[:, None, None, None]).all()
+    assert detect_dataset(Stub(), boards, progress=False).pose is None
 
 
 @pytest.mark.parametrize("name", ["gpu9", "cuda:99", "meta:-1"])
