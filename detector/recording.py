@@ -88,6 +88,7 @@ class Recorder:
         self._track = track
         self._watched = watched
         self._source: Source | None = None
+        self._begun: list[Output] = []  # with this source
         self._tracker: PersonTracker | None = None
         self._watcher = Watcher(watched)
         self._people = 0
@@ -122,7 +123,7 @@ class Recorder:
         if self._source is None:
             return
         last = tuple(self._watcher.end())
-        for output in self._outputs:
+        for output in self._begun:
             try:
                 output.finish(last)
             except Exception:  # one that cannot be finished does not keep the others from it
@@ -134,7 +135,7 @@ class Recorder:
         """Forget a source that failed."""
         if self._source is not None:
             self._source = None
-            for output in self._outputs:
+            for output in self._begun:
                 output.discard()
 
     def close(self) -> None:
@@ -154,6 +155,7 @@ class Recorder:
 
     def _begin(self, frame: Frame) -> None:
         self._source = frame.source
+        self._begun = []
         self._people = 0
         self._watcher = Watcher(self._watched)
         self._tracker = None
@@ -161,6 +163,7 @@ class Recorder:
             self._tracker = PersonTracker(frame.fps or 25.0)
         for output in self._outputs:
             output.begin(frame.source)
+            self._begun.append(output)
 
     def _count(self) -> None:
         self._source = None

@@ -14,7 +14,7 @@ import numpy as np
 
 from upright.detector.detected import Detected, boxes_xywh
 from upright.detector.events import Event
-from upright.detector.pose_entries import Pose, pose_entries
+from upright.detector.pose_entries import PoseColumns, pose_entries
 from upright.detector.recording import FrameRecord
 from upright.detector.sources import Frame, Source
 
@@ -33,7 +33,7 @@ def image_entry(frame: Frame) -> dict[str, Any]:
 
 def detection_entries(found: Detected) -> list[dict[str, Any]]:
     """What `detections.json` says of each detection of a picture, but for which picture it is."""
-    poses = pose_entries(Pose.of(found), len(found.scores))
+    poses = pose_entries(PoseColumns.of(found), len(found.scores))
     tracks = track_numbers(found)
     entries = [
         {"category_id": 1, "bbox": box, "score": score, **pose}
