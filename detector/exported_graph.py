@@ -105,7 +105,7 @@ class ExportedGraph(nn.Module):
         judged = heads.judge(features, [Proposals(regions.flatten(0, 1), first.flatten())], [])
         found = self.decide(judged, regions, first > NOBODY / 2, size.to(resized.dtype))
         ratio = original.to(resized.dtype).flip(0) / size.to(resized.dtype).flip(0)
-        found["boxes"] = (found["boxes"].unflatten(-1, (2, 2)) * ratio).flatten(-2)
+        found["boxes"] = found["boxes"] * ratio.repeat(2)
         for name in ("whole", "parts"):
             if name in found:
                 found[name] = found[name] * ratio

@@ -9,7 +9,6 @@ from contextlib import closing
 from functools import partial
 from typing import TypeVar
 
-import cv2
 import numpy as np
 import torch
 from torchvision.models.detection.transform import resize_boxes
@@ -18,12 +17,12 @@ from tqdm import tqdm
 from upright.datasets.sample import PedestrianDataset
 from upright.detector.detected import Detected, boxes_xywh
 from upright.detector.evaluation.detections import Detections
+from upright.detector.picture_size import reduced
 from upright.detector.pose_entries import PoseColumns
 from upright.errors import InputError
 
 T = TypeVar("T")
 
-MOST_PIXELS = 1 << 24  # of a picture as the model gets it; in float32 it takes 200 MB, and again that when normalised
 MOST_BYTES = 1 << 28  # of decoded pictures in a batch, and of those that wait for one
 
 
@@ -121,17 +120,6 @@ def detect_pictures(
                     (image.shape[1] / small.shape[1], image.shape[0] / small.shape[0])
                 )
     return outputs
-
-
-def reduced(image: np.ndarray) -> np.ndarray:
-    """A picture uint8 (H, W, 3) of at most about `MOST_PIXELS`: itself, or a smaller one."""
-    height, width = image.shape[:2]
-    if height * width <= MOST_PIXELS:
-        return image
-    scale = (MOST_PIXELS / (height * width)) ** 0.5
-    return cv2.resize(
-        image, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
 
 
 def detect_dataset(

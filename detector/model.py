@@ -16,6 +16,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform, res
 from upright.detector.backbone import PyramidBackbone
 from upright.detector.dense_proposals import DenseProposals
 from upright.detector.person_priors import PERSON_PRIORS, SQUARE_PRIORS
+from upright.detector.picture_size import resized_sides
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 from upright.detector.proposal_network import ProposalNetwork
 from upright.detector.region_head import RegionHead
@@ -46,19 +47,6 @@ class FullPrecisionOutputs(RPNHead):
         return [o.float() for o in objectness], [d.float() for d in deltas]
 
 
-def resized_sides(height: int, width: int, min_size: int, max_size: int) -> tuple[int, int]:
-    """Height and width of a picture made as large as has no side over `max_size`, and the shorter at most `min_size`.
-
-    In whole numbers: torchvision's product of floats is one pixel less for one size of pictures in 25, and not the same
-    in every engine.
-    """
-    shorter, longer = min(height, width), max(height, width)
-    resized_height, resized_width = (
-        min(side * min_size // shorter, side * max_size // longer) for side in (height, width)
-    )
-    return resized_height, resized_width
-
-
 class PictureTransform(GeneralizedRCNNTransform):
     """torchvision's resize, normalise and batch; in training the augmentation has resized already."""
 
@@ -67,11 +55,6 @@ class PictureTransform(GeneralizedRCNNTransform):
             return image, target
         height, width = image.shape[-2:]
         size = resized_sides(height, width, min(self.min_size), self.max_size)
-        if min(size) < 1:
-            raise InputError(
-                f"{width} x {height} pixels are too thin: made {self.max_size} long, as the model takes them, less "
-                "than one pixel would be left of the other side"
-            )
         if size == (height, width):
             return image, target
         return interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0], target

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from upright.detector import inference
+from upright.detector import picture_size
 from upright.detector.annotated_copies import AnnotatedCopies
 from upright.detector.inference import ahead, batches, choose_device, detect_dataset, detect_pictures
 from upright.detector.model import build_detector
@@ -263,7 +263,7 @@ def test_a_huge_picture_is_made_smaller_before_it_becomes_float(monkeypatch):
 
     model = Watching().eval()
     (at_size,) = detect_pictures(model, [plain_picture(100, (80, 60))])
-    monkeypatch.setattr(inference, "MOST_PIXELS", 40 * 30)
+    monkeypatch.setattr(picture_size, "MOST_PIXELS", 40 * 30)
     (small,) = detect_pictures(model, [plain_picture(100, (80, 60))])
     assert seen == [(60, 80), (30, 40)]
     torch.testing.assert_close(small["boxes"], at_size["boxes"] * 2)
@@ -314,7 +314,7 @@ def test_the_pose_is_in_pixels_of_a_picture_that_was_made_smaller(monkeypatch):
             ]
 
     model = Posed().eval()
-    monkeypatch.setattr(inference, "MOST_PIXELS", 40 * 30)
+    monkeypatch.setattr(picture_size, "MOST_PIXELS", 40 * 30)
     (found,) = detect_pictures(model, [plain_picture(100, (80, 60))])
     assert found["whole"].tolist() == [[[80, 60]] * 4] * 2
     assert found["parts"].shape == (2, 3, 4, 2)
