@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,38 @@ LONGEST_STEP = 10.0  # seconds between two frames; in a broadcast's recording mo
 DECODING_ORDER = {"avi"}  # containers that number frames in the order of decoding and know no other time
 
 
+@dataclass(frozen=True)
+class VideoFormat:
+    """What the copy of a video takes over from it, besides its size.
+
+    Attributes:
+        ticks: parts of a second in which it counts time.
+        aspect: width of a pixel over its height.
+        sound: a file whose sound belongs to the pictures.
+        start, end: seconds of that file that the copy shows; None is its end.
+    """
+
+    ticks: int
+    aspect: Fraction = Fraction(1)
+    sound: Path | None = None
+    start: float = 0.0
+    end: float | None = None
+
+    def beside(self) -> VideoFormat:
+        """For a video of the same moments with other pictures."""
+        return replace(self, aspect=Fraction(1), sound=None)
+
+
 class VideoReader:
     """A video's frames: iterate once, uint8 (H, W, 3), RGB, turned as the container says.
 
     Args:
-        path: any video that FFmpeg reads, a file or an http(s) address.
+        path: any video file that FFmpeg reads.
 
     Attributes:
         fps: not rounded (29.97 stays 29.97); the mean where the rate is variable.
-        ticks: parts of a second in which the container counts time.
-        aspect: width of a pixel over its height, of the turned picture; right after the first frame.
+        format: what a copy takes over; right after the first frame.
+        duration: seconds that the container says it has; None where it does not.
         announced: frames that the container announces, 0 where it does not.
         read: frames read so far.
         damaged: frames that could not be decoded so far; those at the end of a file that is cut off do not count.
@@ -44,26 +67,25 @@ class VideoReader:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = path
-        if isinstance(path, Path) or "://" not in path:
-            self.path = Path(path)
-            _check_file(self.path)
-            # Absolute: FFmpeg takes "a:b.mp4" for a protocol "a".
-            self._container = open_container(str(self.path.absolute()), self.path)
-        else:
-            self._container = open_container(path, path, timeout=(10.0, 10.0))
+        self.path = path = Path(path)
+        _check_file(path)
+        # Absolute: FFmpeg takes "a:b.mp4" for a protocol "a".
+        self._container = open_container(str(path.absolute()), path)
         self._stream = best_video(self._container, self.path)
         self._stream.thread_type = "AUTO"
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate and 0 < rate <= 1000 else FALLBACK_FPS
         time_base = self._stream.time_base or Fraction(1, 1000)
-        self.ticks = time_base.denominator
-        self.aspect = self._stream.sample_aspect_ratio or Fraction(1)
-        self._duration = _duration(self._container, self._stream, self.fps)
+        self.format = VideoFormat(
+            time_base.denominator,
+            self._stream.sample_aspect_ratio or Fraction(1),
+            path if self._container.streams.audio else None,
+        )
+        self.duration = _duration(self._container, self._stream, self.fps)
         self._start = (self._container.start_time or 0) / av.time_base
         # A duration of the whole file may be that of the sound.
         self._reaching = None if self._stream.duration is None else self._stream.index
-        self.announced = self._stream.frames or round((self._duration or 0) * self.fps)
+        self.announced = self._stream.frames or round((self.duration or 0) * self.fps)
         self.read = self.damaged = 0
         self._clock = Clock(self._container, self.fps)
         self._ends: dict[int, float] = {}
@@ -78,7 +100,7 @@ class VideoReader:
             for packet in self._packets():
                 for frame in self._decoded(packet):
                     if self.read == 0 and _turns(frame)[0]:
-                        self.aspect = 1 / self.aspect
+                        self.format = replace(self.format, aspect=1 / self.format.aspect)
                     self.read += 1
                     yield self._clock.seconds(frame), turned(frame)
         finally:
@@ -127,11 +149,15 @@ class VideoReader:
     @property
     def cut_off(self) -> bool:
         """After the last frame: whether the file ends well before its duration does."""
-        if self._duration is None or not self._ends:
+        if self.duration is None or not self._ends:
             return False
-        reached = max(self._ends.values()) if self._reaching is None else self._ends.get(self._reaching, 0.0)
-        missing = self._duration - (reached - self._start)
-        return missing > max(2.5 / self.fps, 0.02 * self._duration)
+        return self.duration - self.reached > max(2.5 / self.fps, 0.02 * self.duration)
+
+    @property
+    def reached(self) -> float:
+        """Seconds of the file that were read, decoded or not."""
+        end = max(self._ends.values()) if self._reaching is None else self._ends.get(self._reaching, 0.0)
+        return end - self._start
 
     def close(self) -> None:
         self._container.close()
@@ -148,7 +174,7 @@ class Clock:
     def __init__(self, container: av.container.InputContainer, fps: float) -> None:
         self._interval = 1 / fps
         self._by_decoding = container.format.name in DECODING_ORDER
-        self._jumps = bool(container.format.flags & av.format.Flags.ts_discont.value)
+        self._jumps = starts_anywhere(container)
         self._origin = (container.start_time or 0) / av.time_base if self._jumps else 0.0
         self._last: float | None = None
 
@@ -165,6 +191,11 @@ class Clock:
                 time = self._last + min(self._interval, 0.001)
         self._last = time
         return time
+
+
+def starts_anywhere(container: av.container.InputContainer) -> bool:
+    """Whether the times of a format are those of a clock that runs on, as in broadcasts."""
+    return bool(container.format.flags & av.format.Flags.ts_discont.value)
 
 
 def open_container(address: str, name: object, **options: Any) -> av.container.InputContainer:

@@ -8,6 +8,8 @@ from typing import Any
 
 import av
 
+from upright.detector.video_reader import starts_anywhere
+
 # What MP4 holds and browsers and phones play; other sound becomes AAC.
 COPIED = {"aac", "mp3", "opus", "flac"}
 
@@ -30,7 +32,7 @@ class Sound:
         self._start, self._end = start, end
         self._input = av.open(str(path.absolute()), metadata_errors="replace")
         try:
-            stream = self._input.streams.best("audio")
+            stream: Any = self._input.streams.best("audio")
             if stream is None or stream.codec_context is None:
                 raise LookupError(f"{path} has no sound")
             self._copied = stream.codec_context.name.removesuffix("float") in COPIED
@@ -42,7 +44,7 @@ class Sound:
         except BaseException:
             self._input.close()
             raise
-        if self._input.format.flags & av.format.Flags.ts_discont.value:  # as the frames' clock has it
+        if starts_anywhere(self._input):  # as the frames' clock has it
             self._start += (self._input.start_time or 0) / av.time_base
             self._end = None if end is None else end + self._start - start
         self._packets = self._wanted(stream)

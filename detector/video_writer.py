@@ -13,7 +13,7 @@ import av
 import cv2
 import numpy as np
 
-from upright.detector.video_reader import reason
+from upright.detector.video_reader import VideoFormat, reason
 from upright.detector.video_sound import Sound
 from upright.errors import InputError, InputWarning
 from upright.output import whole_file
@@ -38,10 +38,8 @@ class VideoWriter:
         path: its suffix becomes `.mp4`.
         fps: frames a second, where `write` is given no times; else the mean.
         size: (width, height) in pixels.
-        ticks: parts of a second in which times are kept; by default those of `fps`.
-        aspect: width of a pixel over its height.
-        sound: a video whose sound is taken over. Where that fails the copy is silent, with an `InputWarning`.
-        start, end: seconds of that video that the copy shows; `start` is 0 in the copy.
+        like: the video that is copied: its times and pixels, and its sound. Its `start` is 0 in the copy. Where the
+            sound cannot be kept the copy is silent, with an `InputWarning`.
 
     Attributes:
         path: with the suffix.
@@ -50,18 +48,7 @@ class VideoWriter:
         InputError: the file cannot be written.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        fps: float,
-        size: tuple[int, int],
-        *,
-        ticks: int | None = None,
-        aspect: Fraction | float = 1,
-        sound: Path | None = None,
-        start: float = 0.0,
-        end: float | None = None,
-    ) -> None:
+    def __init__(self, path: str | Path, fps: float, size: tuple[int, int], like: VideoFormat | None = None) -> None:
         self.path = Path(path).with_suffix(".mp4")
         if max(size) > WIDEST:
             raise InputError(
@@ -69,20 +56,19 @@ class VideoWriter:
                 f"{WIDEST} pixels a side; make the video smaller"
             )
         rate = Fraction(fps).limit_denominator(1001) or Fraction(fps)
-        ticks = rate.numerator if ticks is None else ticks
+        self._rate, self._size = rate, size
+        self._format = VideoFormat(rate.numerator) if like is None else like
+        ticks = self._format.ticks
         while ticks < 10_000:  # so that a variable rate keeps its milliseconds
             ticks *= 10
         self._ticks = min(ticks, MOST_TICKS)
-        self._rate, self._size = rate, size
-        self._aspect = Fraction(aspect).limit_denominator(10_000)
-        self._span = (start, end)
         self._written, self._last = 0, -1
         self._waiting: tuple[np.ndarray, int] | None = None
         self._file = ExitStack()
         self._temporary = self._file.enter_context(whole_file(self.path))
         self._sound: Sound | None = None
         try:
-            self._container, self._stream = self._open(sound)
+            self._container, self._stream = self._open(self._format.sound)
         except (av.FFmpegError, OSError, ValueError) as error:
             self._fail(error)
 
@@ -98,7 +84,7 @@ class VideoWriter:
         """
         if image.shape[1::-1] != self._size:
             image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
-        time = self._written / self._rate if seconds is None else seconds - self._span[0]
+        time = self._written / self._rate if seconds is None else seconds - self._format.start
         stamp = max(round(time * self._ticks), self._last + 1)
         # A frame's duration is known when the next one comes.
         self._encode(stamp)
@@ -174,28 +160,30 @@ class VideoWriter:
             options={"movflags": "+faststart", "video_track_timescale": str(self._ticks)},
         )
         width, height = self._size
+        aspect = self._format.aspect.limit_denominator(10_000)
         self._encoder = av.CodecContext.create("libx264", "w")
         self._encoder.width, self._encoder.height = width + width % 2, height + height % 2
         self._encoder.pix_fmt = "yuv420p"
         self._encoder.time_base = Fraction(1, self._ticks)
         self._encoder.framerate = self._rate
-        self._encoder.sample_aspect_ratio = self._aspect
+        self._encoder.sample_aspect_ratio = aspect
         self._encoder.colorspace = self._encoder.color_primaries = self._encoder.color_trc = 6  # BT.601, as converted
         self._encoder.max_b_frames = 0  # each frame is then decoded when it is shown, and variable rates stay exact
         self._encoder.gop_size = max(12, min(250, round(4 * self._rate)))  # so that a click finds its place at once
         self._encoder.options = QUALITY
         # Not the encoder's own stream, so that the container may tell another size than the encoder.
-        stream = container.add_mux_stream("h264", rate=self._rate, width=width, height=height)
-        stream.sample_aspect_ratio = self._aspect
+        stream: Any = container.add_mux_stream("h264", rate=self._rate, width=width, height=height)
+        stream.sample_aspect_ratio = aspect
         try:
             if sound is not None:
                 with suppress(LookupError):
-                    self._sound = Sound(sound, container, *self._span)
+                    self._sound = Sound(sound, container, self._format.start, self._format.end)
             container.start_encoding()
         except (av.FFmpegError, ValueError) as error:
             if sound is None:
                 raise
-            warnings.warn(f"the copy of {sound} is silent, its sound cannot be kept ({reason(error)})", InputWarning)
+            text = f"the copy of {sound} is silent, its sound cannot be kept ({reason(error)})"
+            warnings.warn(text, InputWarning, stacklevel=2)
             if self._sound is not None:
                 self._sound.close()
                 self._sound = None
