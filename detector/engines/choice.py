@@ -90,8 +90,7 @@ def has_gpu() -> bool:
 def _open_torch(weights: str | Path | None, device: str | None, precision: Precision) -> Engine:
     if weights is not None and is_exported(weights):
         raise InputError(f"{weights} is an exported detector, which torch does not run: choose the engine openvino")
-    from upright.detector.engines.torch_engine import TorchEngine
-    from upright.detector.inference import choose_device
+    from upright.detector.engines.torch_engine import TorchEngine, choose_device
     from upright.detector.weights import load_detector
 
     return TorchEngine(load_detector(weights, choose_device(device)), precision)
