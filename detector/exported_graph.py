@@ -78,7 +78,11 @@ class ExportedGraph(nn.Module):
 
     def __init__(self, model: Detector, batch: bool = False) -> None:
         super().__init__()
-        if not isinstance(model.rpn, DenseProposals) or model.roi_heads.decay is None or not model.settings.transformers:
+        if (
+            not isinstance(model.rpn, DenseProposals)
+            or model.roi_heads.decay is None
+            or not model.settings.transformers
+        ):
             raise InputError(
                 "only detectors with dense proposals, transformers and matrix suppression are exported, as preset light"
             )

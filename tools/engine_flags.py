@@ -22,11 +22,11 @@ def add_engine_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup, 
         default=precision,
         help="auto: bfloat16 where OpenVINO's processor multiplies in it, float32 otherwise (default: %(default)s)",
     )
-    parser.add_argument("--device", metavar="D", help="of torch: cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
+    parser.add_argument(
+        "--device", metavar="D", help="of torch: cpu, cuda, cuda:1 ... (default: a GPU if there is one)"
+    )
 
 
 def chosen_engine(arguments: argparse.Namespace) -> Engine:
     """The detector of `--weights` on the engine of the flags."""
-    return open_engine(
-        arguments.weights, arguments.engine, device=arguments.device, precision=arguments.precision
-    )
+    return open_engine(arguments.weights, arguments.engine, device=arguments.device, precision=arguments.precision)
