@@ -225,9 +225,9 @@ def _ground_truth(options: argparse.Namespace) -> tuple[PedestrianDataset | None
 def _cases(
     options: argparse.Namespace, dataset: PedestrianDataset | None, annotations: Annotations
 ) -> tuple[list[Case], float]:
-    """What is evaluated, each of several files of detections, or the detector, at each of several angles; the threshold.
+    """What is evaluated, each of several files of detections, or the detector, at each of several angles.
 
-    That is the detector's own unless another was given.
+    With the threshold: the detector's own unless another was given.
     """
     if options.detections:
         named = [one for text in options.detections for one in _names_and_paths(text)]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from upright.detector import picture_size
-from upright.detector.annotated_copies import AnnotatedCopies
-from upright.detector.inference import ahead, batches, choose_device, detect_dataset, detect_pictures
+from upright.detector import inference, picture_size
+from upright.detector.engines.torch_engine import TorchEngine, choose_device, detect_pictures
+from upright.detector.inference import ahead, batches, detect_dataset
 from upright.detector.model import build_detector
 from upright.detector.recording import Recorder
-from upright.detector.result_files import DetectionsFile
+from upright.detector.settings import PRESETS
 from upright.detector.source_run import detect_sources
 from upright.detector.sources import find_sources
 from upright.detector.video_reader import VideoReader
@@ -26,6 +26,8 @@ from upright.errors import InputError
 
 class Stub(torch.nn.Module):
     """Finds in every picture one box as wide as the picture's first pixel is bright, and one unsure."""
+
+    settings = PRESETS["light"]
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +98,7 @@ def test_an_error_surfaces_in_its_turn_and_stops_what_follows():
 
 def test_detect_dataset_gives_every_score_of_every_picture(boards):
     model = Stub().train()
-    found = detect_dataset(model, boards, batch_size=4, workers=2, progress=False)
+    found = detect_dataset(TorchEngine(model), boards, batch_size=4, workers=2, progress=False)
     assert model.training, "the model must come back in the mode that it had"
     assert model.batches == [4, 2]
     assert found.image_index.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
@@ -109,10 +111,12 @@ def test_detect_dataset_gives_every_score_of_every_picture(boards):
 
 def test_detect_dataset_with_nothing_found_has_empty_columns(boards):
     class Blind(torch.nn.Module):
+        settings = PRESETS["light"]
+
         def forward(self, images):
             return [{"boxes": torch.zeros(0, 4), "labels": torch.zeros(0), "scores": torch.zeros(0)} for _ in images]
 
-    found = detect_dataset(Blind(), boards, progress=False)
+    found = detect_dataset(TorchEngine(Blind()), boards, progress=False)
     assert found.boxes.shape == (0, 4)
     assert len(found.image_index) == len(found.scores) == 0
 
@@ -126,7 +130,7 @@ def test_a_picture_that_cannot_be_read_stops_detect_dataset(boards):
 
     model = Stub().train()
     with pytest.raises(InputError, match=r"3\.png"):
-        detect_dataset(model, Broken(), progress=False)
+        detect_dataset(TorchEngine(model), Broken(), progress=False)
     assert model.training
 
 
@@ -148,7 +152,9 @@ def test_frames_and_pictures_keep_order_and_numbers(tmp_path, batch_size):
     write_picture(tmp_path / "c.png", plain_picture(90))
     sources = find_sources([tmp_path / name for name in ("a.png", "b.avi", "c.png")], tmp_path / "out")
     recorder = recorder_into(tmp_path)
-    timing, notes, errors = detect_sources(Stub().eval(), sources, recorder, batch_size=batch_size, progress=False)
+    timing, notes, errors = detect_sources(
+        TorchEngine(Stub().eval()), sources, recorder, batch_size=batch_size, progress=False
+    )
     assert (notes, errors, timing.frames) == ([], [], 7)
     assert [image["id"] for image in recorder.images] == list(range(1, 8))
     assert [image.get("frame") for image in recorder.images] == [None, 0, 1, 2, 3, 4, None]
@@ -171,7 +177,7 @@ def test_a_source_that_cannot_be_read_is_passed_over(tmp_path):
     (tmp_path / "b.png").write_bytes(data[: len(data) // 2])
     sources = find_sources([tmp_path / name for name in names], tmp_path / "out")
     recorder = recorder_into(tmp_path)
-    timing, _, errors = detect_sources(Stub().eval(), sources, recorder, progress=False)
+    timing, _, errors = detect_sources(TorchEngine(Stub().eval()), sources, recorder, progress=False)
     assert len(errors) == 1
     assert "b.png" in str(errors[0])
     assert [Path(image["file_name"]).name for image in recorder.images] == ["a.png", "c.png"]
@@ -191,7 +197,7 @@ def test_a_run_that_ends_early_leaves_nothing_half_written(tmp_path):
     sources = find_sources([tmp_path / "a.avi", tmp_path / "b.avi"], tmp_path / "out")
     recorder = recorder_into(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        detect_sources(Failing().eval(), sources, recorder, progress=False)
+        detect_sources(TorchEngine(Failing().eval()), sources, recorder, progress=False)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.mp4"]
     assert len(recorder.images) == 3
     assert not recorder.detections or max(found["image_id"] for found in recorder.detections) <= 3
@@ -208,7 +214,7 @@ def test_a_source_that_cannot_be_drawn_is_noted_and_read_no_further(tmp_path):
     write_picture(tmp_path / "b.png", plain_picture(100))
     model, recorder = Stub().eval(), Full(0.5)
     sources = find_sources([tmp_path / "a.avi", tmp_path / "b.png"], tmp_path / "out")
-    timing, _, errors = detect_sources(model, sources, recorder, progress=False)
+    timing, _, errors = detect_sources(TorchEngine(model), sources, recorder, progress=False)
     (error,) = errors
     assert "a.avi" in str(error)
     assert "No space left" in str(error)
@@ -228,7 +234,9 @@ def test_a_picture_that_the_model_fails_on_is_the_only_one_without_result(tmp_pa
         write_picture(tmp_path / name, plain_picture(100, size))
     recorder = recorder_into(tmp_path)
     sources = find_sources([tmp_path], tmp_path / "out")
-    _, _, errors = detect_sources(Choosy().eval(), sources, recorder, batch_size=batch_size, progress=False)
+    _, _, errors = detect_sources(
+        TorchEngine(Choosy().eval()), sources, recorder, batch_size=batch_size, progress=False
+    )
     (error,) = errors
     assert "b.png could not be searched" in str(error)
     assert "memory" in str(error)
@@ -242,7 +250,7 @@ def test_a_video_that_cannot_be_finished_is_noted(tmp_path, monkeypatch):
     write_video(tmp_path / "b.avi", [100] * 2)
     recorder = recorder_into(tmp_path)
     sources = find_sources([tmp_path / "a.avi", tmp_path / "b.avi"], tmp_path / "out")
-    _, _, (error,) = detect_sources(Stub().eval(), sources, recorder, progress=False)
+    _, _, (error,) = detect_sources(TorchEngine(Stub().eval()), sources, recorder, progress=False)
     assert "2 of 3 frames" in str(error)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.mp4"]
     assert len(recorder.images) == 2
@@ -299,7 +307,7 @@ def test_the_stages_overlap(tmp_path):
 
     write_video(tmp_path / "a.avi", [100] * 5)
     sources = find_sources([tmp_path / "a.avi"], tmp_path / "out")
-    timing, _, _ = detect_sources(Watched().eval(), sources, Waiting(0.5), progress=False)
+    timing, _, _ = detect_sources(TorchEngine(Watched().eval()), sources, Waiting(0.5), progress=False)
     assert waited == [True] * 5
     assert min(timing.decoding, timing.model, timing.drawing, timing.wall) > 0
 
@@ -333,11 +341,11 @@ def test_the_pose_of_a_data_set_stands_beside_its_detections(boards):
                 output |= {"whole": quadrilaterals[:, 0], "parts": quadrilaterals[:, 1:]}
             return outputs
 
-    found = detect_dataset(Posed(), boards, progress=False)
+    found = detect_dataset(TorchEngine(Posed()), boards, progress=False)
     assert found.pose is not None
     assert found.pose.lean.tolist() == (10.0 * found.image_index).tolist()
     assert (found.pose.parts == found.image_index[:, None, None, None]).all()
-    assert detect_dataset(Stub(), boards, progress=False).pose is None
+    assert detect_dataset(TorchEngine(Stub()), boards, progress=False).pose is None
 
 
 @pytest.mark.parametrize("name", ["gpu9", "cuda:99", "meta:-1"])

@@ -10,8 +10,8 @@ import torch
 
 from upright.datasets.augmentation import Augmentation
 from upright.datasets.batches import TrainingPictures
-from upright.detector.evaluation import evaluate
 from upright.detector.engines.torch_engine import TorchEngine
+from upright.detector.evaluation import evaluate
 from upright.detector.inference import detect_dataset
 from upright.detector.model import Detector, build_detector
 from upright.detector.processes import Processes

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from upright.detector.evaluation import Detections
 from upright.detector.engines.torch_engine import TorchEngine
+from upright.detector.evaluation import Detections
 from upright.detector.inference import detect_dataset
 from upright.detector.model import Detector, build_detector
 from upright.detector.settings import PRESETS, Settings
