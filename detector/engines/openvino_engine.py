@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import openvino
+from openvino import opset13
 
 from upright.detector.engines.engine import Precision
 from upright.detector.engines.exported_engine import ExportedEngine
@@ -16,6 +17,7 @@ from upright.detector.exported_file import ExportedFile
 
 # In bfloat16 a pixel of a wide picture is lost. So only these parts are computed in it, by the names of their modules.
 COARSE = ("backbone/", "/head", "box_head/", "second_look/stages/", "second_look/judge/")
+SHUFFLED = "/stage"  # in the names of ShuffleNet's blocks
 KEEP_PRECISION = "precise_0"  # OpenVINO's mark on a node that the precision of inference does not reach
 
 
@@ -44,6 +46,7 @@ class OpenVINOEngine(ExportedEngine):
         if folder is not None:
             options["CACHE_DIR"] = str(folder)
         model = core.read_model(str(file.path))
+        shuffle_at_once(model)
         if half:
             for node in model.get_ops():
                 if not any(part in node.get_friendly_name() for part in COARSE):
@@ -53,6 +56,22 @@ class OpenVINOEngine(ExportedEngine):
     def run(self, image: np.ndarray) -> Sequence[np.ndarray]:
         results = self._request.infer([image], share_inputs=True)
         return [results[i] for i in range(len(results))]
+
+
+def shuffle_at_once(model: openvino.Model) -> None:
+    """Make one layer of each shuffle of channels, which OpenVINO does not see by itself where sides are free.
+
+    Reshaped and transposed the maps would change their layout in memory twice.
+    """
+    for node in model.get_ops():
+        if node.get_type_name() != "Transpose" or SHUFFLED not in node.get_friendly_name():
+            continue
+        before, after = node.input_value(0).get_node(), [to.get_node() for to in node.output(0).get_target_inputs()]
+        if [one.get_type_name() for one in (before, *after)] != ["Reshape", "Reshape"]:
+            continue
+        shuffle = opset13.shuffle_channels(before.input_value(0), 1, 2)
+        shuffle.set_friendly_name(after[0].get_friendly_name())
+        after[0].output(0).replace(shuffle.output(0))
 
 
 def cache_folder() -> Path | None:
