@@ -59,6 +59,11 @@ class Regions:
     def __len__(self) -> int:
         return len(self.centre)
 
+    @property
+    def coarsest(self) -> int:
+        """The last level that a region is read from."""
+        return max((level for level, _, _ in self.groups), default=0)
+
     def squared(self) -> Regions:
         """The same with square frames, as large as the longer side: a turn in a frame is one in the picture, too."""
         return replace(self, half=self.half.amax(dim=1, keepdim=True).expand(-1, 2))
@@ -119,6 +124,11 @@ class RecordedRegions(Regions):
     """
 
     level: Tensor
+
+    @property
+    def coarsest(self) -> int:
+        """As that of `Regions`: any."""
+        return len(self.strides) - 1
 
     def read(self, maps: list[Tensor], points: Tensor, size: tuple[int, int]) -> Tensor:
         """As that of `Regions`."""

@@ -78,7 +78,7 @@ class SecondLook(Learnt):
         ]
         regions = Regions.assigned(boxes, STRIDES, (CROP[0] * CROP[1]) ** 0.5)
         maps = [pictures]
-        for _ in range(max((level for level, _, _ in regions.groups), default=0)):
+        for _ in range(regions.coarsest):
             maps.append(avg_pool2d(maps[-1], 2, ceil_mode=True))
         return regions.read(maps, points[:, None], CROP)
 
