@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument(
         "--rendered", type=int, default=200, metavar="N", help="pictures of the rendered band, 0 for none (default 200)"
     )
+    parser.add_argument("--threshold", type=float, metavar="X", help="lowest score, 0 to 1 (default: the weights' own)")
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda, cuda:1 ... (default cpu)")
     arguments = parser.parse_args()
     bands = [(title, turned_pictures(data)) for title, data in map(named_pictures, arguments.turned)]
@@ -73,7 +74,7 @@ def main() -> None:
     model = load_detector(arguments.weights, arguments.device)
     if not model.tells_pose:
         raise InputError("these weights do not tell how people stand: pass --weights that do")
-    drawn = [band(title, surest(pictures, model)) for title, pictures in bands]
+    drawn = [band(title, surest(pictures, model, arguments.threshold)) for title, pictures in bands]
     write_picture(arguments.output, np.concatenate(drawn))
 
 
@@ -99,11 +100,11 @@ def turned_pictures(dataset: PedestrianDataset) -> Iterator[np.ndarray]:
     return (turned_image(dataset[index].image, GOLDEN * index % 360) for index in range(len(dataset)))
 
 
-def surest(pictures: Iterator[np.ndarray], model: Detector) -> list[Shown | None]:
+def surest(pictures: Iterator[np.ndarray], model: Detector, threshold: float | None = None) -> list[Shown | None]:
     """Of each of `BINS` ranges of the lean, from -180 to 180 degrees, the surest detection, or None."""
     best: list[Shown | None] = [None] * BINS
     for image in tqdm(pictures, desc="pictures", leave=False, disable=None):
-        found: Detected = detect(image, model)
+        found: Detected = detect(image, model, threshold=threshold)
         assert found.lean is not None, "main has asked whether the model tells a pose"
         assert found.whole is not None
         assert found.parts is not None

@@ -32,7 +32,7 @@ def test_each_range_of_leans_shows_its_surest(monkeypatch: pytest.MonkeyPatch) -
             told([180.0, 25.0], [0.6, 0.95], [80, 80]),
         ]
     )
-    monkeypatch.setattr(pictures, "detect", lambda image, model: next(found))
+    monkeypatch.setattr(pictures, "detect", lambda image, model, threshold: next(found))
     best = pictures.surest(iter([np.zeros((90, 90, 3), np.uint8)] * 2), None)  # type: ignore[arg-type]
     shown = {place: (one.lean, one.score) for place, one in enumerate(best) if one is not None}
     assert shown == {0: (-180, 0.9), 6: (25, 0.95), 11: (180, 0.6)}, "the small one at 100 degrees is left out"
