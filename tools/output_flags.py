@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,7 @@ def build_outputs(
     folder: Path = arguments.output
     counted = ["people", *Watcher(watched).counts()]
 
-    def beside(name: str, suffix: str = "") -> Any:
+    def beside(name: str, suffix: str = "") -> Callable[[Source], Path]:
         """Gives each source its path in a folder of that name, as its copy has it in the output folder."""
 
         def place(source: Source) -> Path:
@@ -140,7 +141,7 @@ def build_outputs(
 
         return place
 
-    made = {
+    made: dict[str, Callable[[], Output]] = {
         "json": lambda: DetectionsFile(folder / RESULTS, settings),
         "jsonl": lambda: TextOutput(folder / "detections.jsonl", lines.json_lines, lines.last_json_line),
         "csv": lambda: TextOutput(
@@ -156,8 +157,10 @@ def build_outputs(
         "yolo": lambda: FrameFiles(beside("labels"), write_labels),
         "people": lambda: FrameFiles(beside("people"), write_people),
     }
-    copies = [] if arguments.no_copies else [AnnotatedCopies(arguments.pose, arguments.crops, watched)]
-    return [*copies, *(made[name]() for name in chosen_outputs(arguments))]
+    outputs: list[Output] = []
+    if not arguments.no_copies:
+        outputs.append(AnnotatedCopies(arguments.pose, arguments.crops, watched))
+    return outputs + [made[name]() for name in chosen_outputs(arguments)]
 
 
 def _named_points(
