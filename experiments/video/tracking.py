@@ -25,7 +25,7 @@ from upright.detector.events import Event, Line, Watcher
 from upright.detector.inference import choose_device, detect_pictures
 from upright.detector.model import Detector
 from upright.detector.tracking import PersonTracker
-from upright.detector.video import VideoReader
+from upright.detector.video_reader import VideoReader
 from upright.detector.weights import load_detector
 from upright.tools.command import run
 from upright.tools.report import number, table, write_block
