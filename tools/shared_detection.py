@@ -79,9 +79,7 @@ def detect_shared(
     try:
         rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     except ValueError:
-        raise InputError(
-            "RANK and WORLD_SIZE in the environment are no numbers: start the processes by torchrun"
-        ) from None
+        raise InputError("RANK and WORLD_SIZE in the environment are no numbers: use torchrun") from None
     given = {name: value for name, value in vars(arguments).items() if name not in LOCAL_FLAGS}
     conditions = {**settings, **{name: str(value) for name, value in given.items()}}
     run = SharedRun(arguments.output, sources, conditions, rank, count)
