@@ -24,7 +24,7 @@ from upright.output import whole_file
 PARTS = ".parts"
 PICTURES = 64  # of a share; a video is one by itself
 LOOK_AGAIN = 0.5  # seconds, while others work on what is left
-PATIENCE = 600.0  # seconds that a process which has nothing left to do waits for those that have not begun
+PATIENCE = 60.0  # seconds that a process which has nothing left to do waits for those that have not begun
 
 
 @dataclass(frozen=True)

@@ -358,19 +358,19 @@ def test_processes_share_their_inputs_and_one_that_is_killed_changes_nothing(tmp
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "RANK": str(rank), "WORLD_SIZE": "2"}
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
-    def until_begun() -> None:
+    def until_there(*patterns: str) -> None:
         deadline = time.monotonic() + 120
-        while not list(out.glob(".parts/*/detections.jsonl")) and time.monotonic() < deadline:
+        while not all(map(list, map(out.glob, patterns))) and time.monotonic() < deadline:
             time.sleep(0.02)
 
     both = [start(0), start(1)]
-    until_begun()
+    until_there(".parts/rank-0", ".parts/rank-1", ".parts/*/detections.jsonl")
     for process in both:
         process.kill()
         process.communicate()
     assert not (out / "detections.json").exists()
     both = [start(0), start(1)]
-    until_begun()
+    until_there(".parts/*/done.json")
     both[0].kill()
     both[0].communicate()
     printed, err = both[1].communicate(timeout=240)
