@@ -24,6 +24,7 @@ class Detected:
         whole: float64 (n, 4, 2), the quadrilateral of the whole person;
         parts: float64 (n, 3, 4, 2), those of `PART_NAMES`;
         seen: float64 (n, 3), how likely each part is seen, 0..1; all four None where the detector tells no pose.
+        track: int64 (n,), the number of the person in this video, from 1, or -1; None where nobody is tracked.
     """
 
     boxes: np.ndarray
@@ -32,11 +33,12 @@ class Detected:
     whole: np.ndarray | None = None
     parts: np.ndarray | None = None
     seen: np.ndarray | None = None
+    track: np.ndarray | None = None
 
     @classmethod
     def of(cls, output: Mapping[str, ArrayLike]) -> Detected:
         """From the model's output for one picture, arrays or tensors on the CPU."""
-        names = [field.name for field in fields(cls) if field.name in output]
+        names = [field.name for field in fields(cls) if field.name in output and field.name != "track"]
         return cls(**{name: np.asarray(output[name], np.float64) for name in names})
 
     def above(self, threshold: float) -> Detected:
@@ -45,8 +47,8 @@ class Detected:
 
     def take(self, rows: np.ndarray) -> Detected:
         """Some of them, in the order of `rows`, int (m,)."""
-        columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: column[rows] for name, column in columns.items() if column is not None})
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: value[rows] for name, value in values.items() if value is not None})
 
 
 def boxes_xywh(boxes: np.ndarray) -> np.ndarray:
