@@ -23,6 +23,7 @@ EXTRAS = {
     "scipy": "matlab",
     "h5py": "experiments",
     "trackers": "tracks",
+    "motmetrics": "test",
 }
 
 # What ends a program from outside; SIGHUP is not everywhere.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 
-from upright.detector.engines.choice import open_engine
+from upright.detector.engines.choice import has_gpu, open_engine
 from upright.detector.engines.engine import ENGINES, PRECISIONS, Engine, Precision
 
 
@@ -28,5 +29,8 @@ def add_engine_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup, 
 
 
 def chosen_engine(arguments: argparse.Namespace) -> Engine:
-    """The detector of `--weights` on the engine of the flags."""
-    return open_engine(arguments.weights, arguments.engine, device=arguments.device, precision=arguments.precision)
+    """The detector of `--weights` on the engine of the flags; each of several processes has its own GPU."""
+    device, rank = arguments.device, os.environ.get("LOCAL_RANK")
+    if device is None and rank is not None and arguments.engine in ("auto", "torch") and has_gpu():
+        device = f"cuda:{rank}"
+    return open_engine(arguments.weights, arguments.engine, device=device, precision=arguments.precision)

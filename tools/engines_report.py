@@ -61,7 +61,7 @@ def engine_report(
             beside = [f"{start['first_start_s']:.1f} s", f"{start['start_s']:.1f} s", f"{start['memory_mib']:.0f} MiB"]
         rows.append([name, f"{value:.1f}", f"{value / first:.2f}", *beside])
     lines = [
-        f"{conditions}. Starts: of a process of its own, from opening the detector to the first detections, and its memory.",
+        f"{conditions}. Starts: in a process of its own, from opening to the first detections.",
         "",
         *table(["engine", "ms a picture", f"of {next(iter(taken))}", "first start", "later starts", "memory"], rows),
         "",
