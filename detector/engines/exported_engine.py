@@ -33,7 +33,8 @@ class ExportedEngine(ABC):
 
     def _detect(self, image: np.ndarray) -> Detected:
         small = np.ascontiguousarray(reduced(image))
-        resized_sides(*small.shape[:2], self.settings.min_size, self.settings.max_size)  # refuses what is too thin
+        height, width = small.shape[:2]
+        resized_sides(height, width, self.settings.min_size, self.settings.max_size)  # refuses what is too thin
         found = dict(zip(self._outputs, self.run(small), strict=True))
         if small is not image:
             ratio = np.array(image.shape[1::-1]) / np.array(small.shape[1::-1])
