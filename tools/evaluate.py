@@ -24,6 +24,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from upright.datasets.coco import read_annotations
 from upright.datasets.pictures import read_picture
 from upright.datasets.registry import DATASETS, dataset_entry, open_dataset
 from upright.datasets.sample import Annotations, PedestrianDataset
+from upright.datasets.soundness import check_pictures
 from upright.detector.evaluation import Detections, Result, evaluate, read_detections, write_detections
 from upright.detector.evaluation.at_threshold import figures_at_threshold
 from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
@@ -41,8 +43,9 @@ from upright.detector.evaluation.coco import coco_ap
 from upright.detector.evaluation.plain import check
 from upright.detector.evaluation.plausibility import suspicions
 from upright.detector.evaluation.protocols import PROTOCOLS
+from upright.detector.settings import refuse_thin
 from upright.errors import InputError
-from upright.output import whole_file
+from upright.output import refuse_unwritable, whole_file
 from upright.tools.command import run
 from upright.tools.dataset_flags import add_dataset_flags, dataset_options
 
@@ -162,6 +165,10 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         raise InputError(f"--threshold {options.threshold:g} is not a score: use 0 to 1")
     if options.worst and not (options.worst[0].isdigit() and int(options.worst[0])):
         raise InputError(f"--worst {options.worst[0]}: the first value is how many, a whole number from 1")
+    saved = options.save_detections if (options.save_detections or "").lower().endswith(".json") else None
+    for path in (options.json, options.plot, options.worst and options.worst[1], saved):
+        if path:
+            refuse_unwritable(path)
 
 
 def _ground_truth(options: argparse.Namespace) -> tuple[PedestrianDataset | None, Annotations]:
@@ -190,6 +197,8 @@ def _detectors(
     weights = options.weights or str(RELEASED)
     device = choose_device(options.device)
     model = load_detector(weights, device)
+    thin = partial(refuse_thin, min_size=model.settings.min_size, max_size=model.settings.max_size)
+    check_pictures(dataset, refuse=thin)
     detections = detect_dataset(model, dataset, device=device, workers=options.workers)
     if options.save_detections:
         if options.save_detections.lower().endswith(".json"):

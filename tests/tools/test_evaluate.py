@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from upright.tools import evaluate
@@ -166,6 +168,22 @@ def test_a_model_is_run_by_pose_and_its_detections_evaluate_alike(tiny, tmp_path
     assert json.loads((tmp_path / "d.json").read_text())["settings"]["dataset"] == "synthetic"
 
 
+def test_a_missing_picture_is_named_before_the_model_searches_the_others(tmp_path, monkeypatch, call):
+    def search(*_, **__):
+        raise AssertionError("the model has searched")
+
+    monkeypatch.setattr("upright.detector.inference.detect_dataset", search)
+    row = {"id": 1, "image_id": 2, "bbox": [1, 2, 10, 20], "category_id": 1}
+    images = [{"id": 1, "file_name": "1.png"}, {"id": 2, "file_name": "2.png"}]
+    (tmp_path / "a.json").write_text(json.dumps({"images": images, "annotations": [row]}))
+    for name, shape in (("1.png", (40, 60, 3)), ("2.png", (1, 3000, 3))):
+        assert cv2.imwrite(str(tmp_path / name), np.zeros(shape, np.uint8))
+    arguments = ("--dataset", "coco", "--root", tmp_path, "--annotations", "a.json")
+    assert "2.png cannot be searched" in call(*arguments).fault
+    (tmp_path / "2.png").unlink()
+    assert "2.png is missing" in call(*arguments).fault
+
+
 def test_the_threshold_is_the_one_that_was_asked_for_or_else_that_of_the_weights(tiny, files, call):
     from dataclasses import replace
 
@@ -194,6 +212,10 @@ def test_the_threshold_is_the_one_that_was_asked_for_or_else_that_of_the_weights
         ("--ground-truth gt.json --detections d.json --threshold 1.5", "--threshold 1.5 is not a score"),
         ("--ground-truth gt.json --detections d.json --worst many w.png", "--worst many"),
         ("--ground-truth gt.json --detections missing.json", "missing.json: no such file"),
+        # Before a model is loaded and has searched all pictures.
+        ("--dataset synthetic --weights none --plot .", "cannot be written"),
+        ("--dataset synthetic --weights none --worst 3 gt.json/w.png", "w.png: cannot be written"),
+        ("--dataset synthetic --weights none --save-detections gt.json/d.json", "d.json: cannot be written"),
         ("--ground-truth missing.json --detections d.json", "missing.json"),
         ("--ground-truth gt.json --detections gt.json", "looks like ground truth"),
     ],
