@@ -25,6 +25,7 @@ from upright.datasets.persons import person_names, person_number
 from upright.datasets.sample import Annotations
 from upright.errors import InputError
 
+GZIP_START = b"\x1f\x8b"
 OTHER = 0  # category of all that is no person
 FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 MOST, FEW = 0.5, 0.2  # shares of the boxes beyond which a fault is that of the whole file
@@ -73,6 +74,14 @@ def _persons(categories: Any, used: np.ndarray, wanted: str | None, path: Path) 
     if not sound:
         raise InputError(f"an entry of 'categories' in {path} has no number 'id' and text 'name': add what is missing")
     names = {category["id"]: category["name"] for category in categories}
+    unlisted = ~np.isin(used, list(names))
+    if unlisted.any():
+        numbers = ", ".join(map(str, np.unique(used[unlisted])[:30].tolist()))
+        print(
+            f"warning: {unlisted.sum()} boxes are of categories that 'categories' does not list ({numbers}), so they "
+            f"are background: {path}",
+            file=sys.stderr,
+        )
     if number is not None and number in names and wanted not in names.values():
         return {number}
     found = person_names(names.values(), wanted, path)
@@ -111,8 +120,9 @@ def _columns(images: list[dict[str, Any]], rows: list[dict[str, Any]], path: Pat
         joints=joints,
         outlines=outlines,
     )
-    if not (np.isfinite(annotations.height).all() and np.isfinite(annotations.visible_ratio).all()):
-        raise InputError(f"a height or vis_ratio in {path} is not finite: correct it")
+    for name, values in (("height", annotations.height), ("vis_ratio", annotations.visible_ratio)):
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise InputError(f"a {name} in {path} is not finite or negative: correct it")
     if (annotations.sizes < 0).any():
         raise InputError(f"an image in {path} has a negative width or height: correct it")
     _refuse_outside(annotations, rows, path)
@@ -151,7 +161,10 @@ def _bodies(
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_bytes())  # with or without a byte-order mark
+        content = path.read_bytes()
+        if content.startswith(GZIP_START):
+            raise InputError(f"the annotations {path} are compressed: unpack them with gunzip")
+        data = json.loads(content)  # with or without a byte-order mark
     except OSError as error:
         raise InputError(f"cannot read the annotations {path} ({error.strerror}): check the path") from None
     except (ValueError, RecursionError) as error:

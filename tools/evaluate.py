@@ -34,7 +34,7 @@ from upright.datasets.coco import read_annotations
 from upright.datasets.pictures import read_picture
 from upright.datasets.registry import DATASETS, dataset_entry, open_dataset
 from upright.datasets.sample import Annotations, PedestrianDataset
-from upright.datasets.soundness import check_pictures
+from upright.datasets.soundness import check_pictures, people
 from upright.detector.evaluation import Detections, Result, evaluate, read_detections, write_detections
 from upright.detector.evaluation.at_threshold import figures_at_threshold
 from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
@@ -112,6 +112,12 @@ def main() -> None:
     aspect = {"0.41": 0.41, "none": 0.0, None: None}[options.detections_aspect]
     PROTOCOLS[protocol].choose(options.subsets)
 
+    if not people(annotations):
+        print(
+            f"warning: nobody to find in {len(annotations.image_ids)} pictures, since of {len(annotations.boxes)} "
+            "boxes none counts as a person: there is no miss rate",
+            file=sys.stderr,
+        )
     results, objects = {}, {}
     detectors = _detectors(options, dataset, annotations)
     threshold = _threshold(options)

@@ -79,6 +79,8 @@ def test_boxes_that_are_no_people_are_background_in_training(tmp_path: Path) -> 
         ({"height": "tall"}, "wrong type"),
         ({"height": float("nan")}, "not finite"),
         ({"vis_ratio": float("nan")}, "not finite"),
+        ({"height": -40}, "a height in .* negative"),
+        ({"vis_ratio": -0.5}, "a vis_ratio in .* negative"),
         ({"category_id": "person"}, "wrong type"),
         ({"bbox": [10**400, 0, 1, 1]}, "four numbers"),
         ({"vis_bbox": [1, 2, float("nan"), 3]}, "has the vis_bbox"),

@@ -1,5 +1,6 @@
 """The command line of the evaluation: what it prints, writes and refuses."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -79,6 +80,26 @@ def test_an_empty_result_is_a_miss_rate_of_one_and_a_warning(files, call):
     assert ended.err == "warning: none: no detections at all, so every miss rate is 100 %\n"
     reasonable = json.loads((files / "f").read_text())["subsets"]["Reasonable"]
     assert (reasonable["lamr"], reasonable["recall"]) == (1.0, [0.0] * 9)
+
+
+@pytest.mark.parametrize("fields", [{"ignore": "yes"}, {"category_id": 0}], ids=["ignored", "unlisted"])
+def test_nobody_to_find_is_said(fields, files, call):
+    content = json.loads((files / "gt.json").read_text())
+    content["annotations"] = [row | fields for row in content["annotations"]]
+    content["categories"] = [{"id": 1, "name": "person"}]
+    (files / "gt.json").write_text(json.dumps(content))
+    ended = call("--ground-truth", files / "gt.json", "--detections", files / "d.json")
+    assert ended.status == 0
+    assert "nobody to find in 2 pictures, since of 2 boxes none counts as a person" in ended.err
+    assert ("2 boxes are of categories that 'categories' does not list (0)" in ended.err) == ("category_id" in fields)
+
+
+@pytest.mark.parametrize("name", ["gt.json", "d.json"])
+def test_compressed_files_are_called_so(name, files, call):
+    (files / name).write_bytes(gzip.compress((files / name).read_bytes()))
+    fault = call("--ground-truth", files / "gt.json", "--detections", files / "d.json").fault
+    assert name in fault
+    assert "gunzip" in fault
 
 
 def test_several_detectors_are_named_tabled_and_plotted_together(files, call):
