@@ -8,6 +8,7 @@ categories are background. `keypoints` (17 joints) and `segmentation` (polygons)
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -252,14 +253,14 @@ class CocoPedestrians(AnnotatedPictures):
             print(f"warning: {twice} pictures stand in {self.root}'s annotations more than once", file=sys.stderr)
         paths = [self.root / name for name in columns.file_names]
         for path in paths:
-            if not path.is_file():
+            if not os.path.isfile(path):  # False, too, for a name that no file can have
                 raise InputError(f"the picture {path} is missing: check --root")
         super().__init__(columns, paths)
         self._warn_of_repairs(files)
 
     def _find(self, name: str | Path) -> Path:
         inside = self.root / name
-        return inside if inside.is_file() or not Path(name).is_file() else Path(name)
+        return inside if os.path.isfile(inside) or not os.path.isfile(name) else Path(name)
 
     def _warn_of_repairs(self, files: list[Path]) -> None:
         size = self.annotations.sizes[self.annotations.image_index]

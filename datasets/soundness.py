@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -59,7 +60,7 @@ def check_pictures(
 
 
 def _refuse_size(path: Path, stated: np.ndarray, refuse: Callable[[int, int], None] | None) -> None:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"the picture {path} is missing: check --root")
     if not stated.all() and refuse is None:
         return

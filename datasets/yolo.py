@@ -10,6 +10,7 @@ other classes are background, a picture without labels has nobody in it.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ def _place(name: str, bases: Sequence[Path], file: Path) -> Path:
     # Exports of Roboflow say ../train/images where train/images is meant.
     for candidate in (name, name.removeprefix("../")):
         for base in bases:
-            if (base / candidate).exists():
+            if os.path.exists(base / candidate):
                 return base / candidate
     raise InputError(f"{file} names {name}, which is not there: check its 'path', or --root")
 
@@ -179,7 +180,7 @@ def _pictures(source: Path, base: Path) -> Iterator[Path]:
         return
     for where, line in text_lines(source):
         places = [source.parent / line, base / line]
-        found = next((place for place in places if place.is_file()), None)
+        found = next((place for place in places if os.path.isfile(place)), None)
         if found is None:
             raise InputError(f"{where}: the picture {line} is missing; correct the list, or fetch the picture")
         yield found

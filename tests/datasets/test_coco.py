@@ -105,6 +105,16 @@ def test_files_that_are_no_annotations_are_refused(text: str, tmp_path: Path) ->
         read_annotations(tmp_path / "b.json")
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "a\0b.png"], ids=["long", "null"])
+def test_a_name_that_no_file_can_have_is_a_missing_picture(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path)
+    content = json.loads(path.read_text())
+    content["images"][0]["file_name"] = name
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="is missing"):
+        CocoPedestrians(tmp_path, [path])
+
+
 def test_a_missing_picture_is_found_before_training(tmp_path: Path) -> None:
     path = write(tmp_path)
     (tmp_path / "2.png").unlink()
