@@ -135,6 +135,8 @@ def read_mat(path: Path, split: str) -> list[AnnotatedImage]:
         if not {"cityname", "im_name", "bbs"} <= set(fields) or cell.size != 1:
             raise InputError(f"{path}, picture {number}: no cityname, im_name and bbs; download it again")
         entry = cell.ravel()[0]
+        if entry["cityname"].size != 1 or entry["im_name"].size != 1 or entry["bbs"].dtype.kind not in "iufb":
+            raise InputError(f"{path}, picture {number}: cityname, im_name or bbs is damaged; download it again")
         rows = entry["bbs"].astype(np.float64)
         if rows.size and (rows.ndim != 2 or rows.shape[1] != 10):
             raise InputError(f"{path}, picture {number}: a row of bbs has not 10 numbers; download it again")

@@ -35,6 +35,8 @@ def main() -> None:
         "--batch-size", type=int, default=1, metavar="N", help="frames a call of the model (default: 1)"
     )
     arguments = parser.parse_args()
+    if not all(arguments.inputs):
+        raise InputError("an input without a name, '', would be all of this folder: give its name, or . for that")
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise InputError(f"--threshold {arguments.threshold:g} is not a score: use 0 to 1")
     if arguments.batch_size < 1:
