@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def read_vbb(path: str | Path, every: int = 1) -> VideoAnnotation:
         raise InputError(f"{path} is a damaged .vbb ({error}): unpack the annotations again") from None
 
 
-def _video(path: Path, annotation: np.ndarray | None, every: int, kept: int | None) -> VideoAnnotation:
+def _video(path: Path, annotation: Any, every: int, kept: int | None) -> VideoAnnotation:
     """Of the struct A; `kept` is as `_load` gives it."""
     if annotation is None or annotation.dtype.names is None or "objLists" not in annotation.dtype.names:
         raise InputError(f"{path} is a MATLAB file, but no .vbb: it has no struct A with objLists")
