@@ -20,7 +20,7 @@ from upright.detector.proposal_network import ProposalNetwork
 from upright.detector.region_head import RegionHead
 from upright.detector.regions import RegionHeads
 from upright.detector.second_look import SecondLook
-from upright.detector.settings import Settings
+from upright.detector.settings import Settings, refuse_thin
 from upright.detector.shufflenet import ShuffleNetPyramid
 from upright.detector.spatial_transformer import Transformation, transformations
 from upright.errors import InputError
@@ -53,13 +53,7 @@ class PictureTransform(GeneralizedRCNNTransform):
         scale = min(self.min_size[0] / min(height, width), self.max_size / max(height, width))
         if self.training or scale == 1:
             return image, target
-        height, width = image.shape[-2:]
-        scale = min(min(self.min_size) / min(height, width), self.max_size / max(height, width))
-        if scale * min(height, width) < 1:
-            raise InputError(
-                f"{width} x {height} pixels are too thin: made {self.max_size} long, as the model takes them, less "
-                "than one pixel would be left of the other side"
-            )
+        refuse_thin(width, height, min_size=self.min_size[0], max_size=self.max_size)
         return super().resize(image, target)
 
     def postprocess(

@@ -16,6 +16,7 @@ LIGHT_HEIGHTS = (24.0, 35.0, 52.0, 76.0, 112.0, 165.0, 243.0, 360.0)  # two a le
 
 RETIRED = {"read": "pyramid"}  # settings of older weights files, and the value that asks for nothing more
 
+LEAST_SIDE = 32  # pixels; a cell of the coarsest map
 MAY_BE_ZERO = ("transformers", "first_stage_share", "box_share", "head_dropout", "teach", "second_share")
 
 
@@ -105,6 +106,12 @@ class Settings:
         for name in ("first_stage_share", "box_share", "head_dropout", "second_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} {getattr(self, name):g} is no share: use a number from 0 to 1")
+        for name in ("score_threshold", "nms_threshold"):
+            if getattr(self, name) > 1:
+                raise InputError(f"{name} {getattr(self, name):g} is above all scores and overlaps: use at most 1")
+        for name in ("min_size", "max_size", "crop_height", "crop_width"):
+            if getattr(self, name) < LEAST_SIDE:
+                raise InputError(f"{name} {getattr(self, name):g} is too small: use {LEAST_SIDE} pixels or more")
         if self.fusion != "region" and self.proposals != "dense":
             raise InputError(
                 f"fusion '{self.fusion}' needs proposals with scores: use proposals dense, or fusion region"
@@ -160,6 +167,24 @@ class Settings:
             raise InputError(f"settings hold unknown fields {', '.join(unknown)}: written by another version")
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         return cls(**{**values, **lists})
+
+
+def refuse_thin(width: int, height: int, *, min_size: int, max_size: int) -> None:
+    """Check that a picture can be made as small as the detector takes it.
+
+    Args:
+        width, height: of the picture.
+        min_size, max_size: of the detector's settings.
+
+    Raises:
+        InputError: less than a pixel would be left of its shorter side.
+    """
+    short, long = sorted((width, height))
+    if short * min(min_size / short, max_size / long) < 1:
+        raise InputError(
+            f"{width} x {height} pixels are too thin: made {max_size} long, as the model takes them, less than one "
+            "pixel would be left of the other side"
+        )
 
 
 PRESETS = {

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from upright.detector.settings import PRESETS
 from upright.errors import InputError
-from upright.output import whole_file
+from upright.output import refuse_unwritable, whole_file
 from upright.tools.command import run
 from upright.tools.report import table, write_block
 
@@ -52,6 +52,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.repeats < 1:
         raise InputError(f"--repeats {arguments.repeats} measures nothing: use 1 or more")
+    if arguments.json:
+        refuse_unwritable(arguments.json)
 
     import torch
     from tqdm import tqdm

@@ -54,6 +54,8 @@ def main() -> None:
     )
     add_output_flags(parser)
     arguments = parser.parse_args()
+    if not all(arguments.inputs):
+        raise InputError("an input without a name, '', would be all of this folder: give its name, or . for that")
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise InputError(f"--threshold {arguments.threshold:g} is not a score: use 0 to 1")
     if arguments.batch_size < 1:
