@@ -176,7 +176,9 @@ class Grid:
                 trainee.directory.close()
         minutes = (time.process_time() - begun) / 60
         for method in trainees:
-            self.log(f"trained {kind} {method} {seed}: {self.options.steps} steps, {minutes:.1f} minutes of all together")
+            self.log(
+                f"trained {kind} {method} {seed}: {self.options.steps} steps, {minutes:.1f} minutes of all together"
+            )
 
     def log(self, line: str) -> None:
         """One line for everything that was finished."""
@@ -254,23 +256,22 @@ class Grid:
 
     def measure(self, kind: str, seed: int) -> None:
         """Measure what is not measured yet, of all methods on the same pictures."""
-        models: dict[str, Detector] = {}
+        pending: dict[str, list[str]] = {}
         for name, column in self.columns.items():
-            pending = [m for m in self.options.only if self.result(m, kind, seed, name) is None]
-            pending = [m for m in pending if column.joints or not METHODS[m].oracle]
-            for method in pending:
-                if method not in models:
-                    models[method] = self.trained(method, kind, seed)
-            if not pending:
-                continue
-            if self.options.frozen:
-                share_first_stage([models[m] for m in pending])
-            if "oracle" in pending:
-                pool = models["oracle"].pool
-                assert isinstance(pool, OraclePool)
-                pool.donors = self._kept_donors(f"donors-{name}", partial(donors_of, self.start, column))
-            found_people = detect_side_by_side({m: models[m] for m in pending}, column)
-            for method in pending:
+            able = [m for m in self.options.only if column.joints or not METHODS[m].oracle]
+            pending[name] = [m for m in able if self.result(m, kind, seed, name) is None]
+        asked = [m for m in self.options.only if any(m in methods for methods in pending.values())]
+        if not asked:
+            return
+        models = {method: self.trained(method, kind, seed) for method in asked}
+        if self.options.frozen:
+            share_first_stage(list(models.values()))
+        for name, column in self.columns.items():
+            for model in (models[m] for m in pending[name]):
+                if isinstance(model.pool, OraclePool):
+                    model.pool.donors = self._kept_donors(f"donors-{name}", partial(donors_of, self.start, column))
+            found_people = detect_side_by_side({m: models[m] for m in pending[name]}, column) if pending[name] else {}
+            for method in pending[name]:
                 file = self.figures_file(method, kind, seed, name)
                 work = partial(figures, column, found_people[method])
                 result = kept(file, self.figures_conditions(method, kind, seed, name), work)

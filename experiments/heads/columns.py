@@ -159,14 +159,10 @@ def miss_rates(
     """Log-average miss rate of each group, bool (n,), and how many count; everybody else is ignored."""
     comparison = Comparison.of(annotations, detections, CITYPERSONS)
     row = comparison.truths.row
-    counts = (annotations.boxes[row, 2:].max(axis=1) >= LONGER_SIDE) & (
-        annotations.visible_ratio[row] >= LEAST_VISIBLE
-    )
+    counts = (annotations.boxes[row, 2:].max(axis=1) >= LONGER_SIDE) & (annotations.visible_ratio[row] >= LEAST_VISIBLE)
     counts &= comparison.truths.candidate
     results = comparison.figures([(ANY_HEIGHT, counts & group[row]) for group in groups.values()])
-    return {
-        name: (known(one.lamr_corrected), one.ground_truths) for name, one in zip(groups, results, strict=True)
-    }
+    return {name: (known(one.lamr_corrected), one.ground_truths) for name, one in zip(groups, results, strict=True)}
 
 
 def known(value: float) -> float | None:
