@@ -146,6 +146,11 @@ class Donors:
         boxes, scene, theta, seen = (torch.cat(column) for column in zip(*kept, strict=True))
         if not len(boxes):
             raise InputError("nobody with joints was found, so that an oracle has no pose: use pictures with keypoints")
+        return cls.of_regions(boxes, scene, theta, seen)
+
+    @classmethod
+    def of_regions(cls, boxes: Tensor, scene: Tensor, theta: Tensor, seen: Tensor) -> Donors:
+        """These regions and their mirror images."""
         flipped = theta * theta.new_tensor([1.0, -1.0, -1.0, -1.0, 1.0, 1.0])
         scenes = torch.cat([scene, scene * scene.new_tensor([-1.0, 1.0])])
         return cls(boxes.repeat(2, 1), scenes, torch.cat([theta, flipped]), seen.repeat(2, 1))
