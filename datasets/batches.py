@@ -24,8 +24,9 @@ Pair = tuple[Tensor, Target]
 
 
 def to_tensors(sample: Sample) -> Pair:
-    """Image uint8 (3, H, W) and target: boxes (n, 4), labels (n,) ones, ignore (n,) bool, keypoints (n, 17, 3), turn ().
+    """Image uint8 (3, H, W) and target.
 
+    That has boxes (n, 4), labels (n,) ones, ignore (n,) bool, keypoints (n, 17, 3), turn () and image_id.
     The joints are called keypoints because torchvision scales what has that name together with the picture.
     """
     return torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1))), {
