@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND", help=", ".join(KINDS))
     p.add_argument("--first-seed", type=int, default=0, metavar="N", help="where --seeds begin to count (default 0)")
     p.add_argument("--frozen", action="store_true", help="the first stage does not learn: a first look, much faster")
+    p.add_argument("--start-taught", action="store_true", help="taught transformers start from those of --weights, too")
     p.add_argument("--threads", type=positive, default=1, metavar="N", help="of torch (default 1)")
     p.add_argument("--collect", action="store_true", help="train and measure nothing, write what is kept")
     settings = p.add_argument_group("all detectors")
@@ -141,7 +142,19 @@ class Grid:
         settings = asdict(replace(self.base, **METHODS[method].settings))
         training = asdict(self.training_options(method, seed))
         everything = {"detector": settings, "training": training, "data": data | {"turn": KINDS[kind]}}
-        return json.loads(json.dumps(everything | {"start": self.digest, "oracle": METHODS[method].oracle}))
+        return json.loads(
+            json.dumps(
+                everything
+                | {
+                    "start": self.digest,
+                    "start_taught": self.options.start_taught,
+                    "oracle": METHODS[method].oracle,
+                }
+            )
+        )
+
+    def built(self, method: str, seed: int) -> Detector:
+        return built(METHODS[method], self.base, self.start, seed, taught=self.options.start_taught)
 
     def _names(self, files: list[str]) -> list[str]:
         return [Path(file).name for file in files] if self.options.root else []
@@ -158,7 +171,7 @@ class Grid:
             path = self.directory(method, kind, seed)
             conditions = self.conditions(method, kind, seed)
             directory = RunDirectory(path, conditions, resume=True, provenance={"method": method, "kind": kind})
-            model = built(METHODS[method], self.base, self.start, seed)
+            model = self.built(method, seed)
             trainee = Trainee.resumed(model, self.training_options(method, seed), directory)
             if trainee.state.step < trainee.options.steps:
                 trainees[method] = trainee
@@ -280,7 +293,7 @@ class Grid:
                 self.log(f"measured {kind} {method} {seed} on {name}: {shown}")
 
     def trained(self, method: str, kind: str, seed: int) -> Detector:
-        model = built(METHODS[method], self.base, self.start, seed)
+        model = self.built(method, seed)
         file = self.directory(method, kind, seed) / "last.safetensors"
         model.load_state_dict(load_detector(file).state_dict())
         return model.eval()
@@ -331,6 +344,8 @@ class Grid:
         said = [command("--root", "--fisheye", "--weights", "--output", "--kinds", "--threads"), ""]
         what = "the first stage frozen" if self.options.frozen else "the whole detector learning"
         training = f"{self.options.steps} steps of {self.training_options('none', 0).batch_size} pictures, {what}"
+        if self.options.start_taught:
+            training += ", taught transformers as the start has them"
         return [*said, f"{training}.", "", *lines(self.results(), self.price())]
 
     def write(self) -> None:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from upright.datasets.batches import to_tensors
 from upright.datasets.hold_out import DatasetRows
+from upright.datasets.part_frames import WHOLE, part_frames
 from upright.datasets.registry import open_dataset
 from upright.datasets.sample import Annotations, PedestrianDataset
 from upright.datasets.turned import TurnedPedestrians
@@ -121,16 +122,18 @@ def figures(column: Column, detections: Detections) -> dict[str, Any]:
     Returns:
         the log-average miss rate of each of `SUBSETS` by its name; "same people", that of people whose box has a longer
         side of `LONGER_SIDE` pixels and who are mostly visible; "leans", the same by the lean in steps, where it is
-        known; "AP", "AP50"; "people", how many each miss rate counts. None where there is nobody.
+        known; "posed", the same of people whose joints give a pose; "AP", "AP50"; "people", how many each miss rate
+        counts. None where there is nobody.
     """
     annotations = column.pictures.annotations
     subsets = evaluate(annotations, detections, subsets=SUBSETS).subsets
     rates = {name: known(one.lamr_corrected) for name, one in subsets.items()}
     people = {name: one.ground_truths for name, one in subsets.items()}
     same = column.same or annotations
-    groups = {"same people": np.ones(len(same.boxes), bool), **lean_groups(same)}
-    by_group = miss_rates(same, detections, groups)
-    rates["same people"], people["same people"] = by_group.pop("same people")
+    groups = {"same people": np.ones(len(same.boxes), bool), "posed": part_frames(same.joints)[1][:, WHOLE]}
+    by_group = miss_rates(same, detections, groups | lean_groups(same))
+    for name in groups:
+        rates[name], people[name] = by_group.pop(name)
     ap = coco_ap(annotations, detections)
     return {
         **rates,

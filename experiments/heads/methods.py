@@ -64,13 +64,20 @@ METHODS = {
 KINDS = {"upright": 0.0, "turned": 180.0}
 
 
-def built(method: Method, base: Settings, start: Detector, seed: int) -> Detector:
+def built(method: Method, base: Settings, start: Detector, seed: int, *, taught: bool = False) -> Detector:
     """The method's detector in training mode: the first stage of `start`, everything else as `seed` says.
 
     A second look starts as a copy of the backbone's first stages.
 
+    Args:
+        method: of `METHODS`.
+        base: what all methods have in common.
+        start: a detector with the same first stage.
+        seed: of the random numbers.
+        taught: whether transformers with a teacher start from those of `start`, too, which was taught already.
+
     Raises:
-        InputError: the first stage of `start` is another than that of the settings.
+        InputError: `start` does not fit.
     """
     settings = replace(base, **method.settings)
     for name in ("backbone", "channels", "proposals"):
@@ -90,6 +97,14 @@ def built(method: Method, base: Settings, start: Detector, seed: int) -> Detecto
     for part in parts:
         if callable(keep := getattr(part, "keep_learnt", None)):
             keep()
+    if taught and settings.teach:
+        try:
+            model.pool.localisation.load_state_dict(start.pool.localisation.state_dict())
+        except RuntimeError:
+            raise InputError(
+                "--start-taught: the transformers of the detector to start from are others: give --weights of one that "
+                "was taught, and its --glance-size and --glance-channels"
+            ) from None
     if method.oracle:
         make_oracle(model)
     return model

@@ -244,6 +244,7 @@ class OraclePool(PoseNormalisingPool):
             settings.bin_samples,
             taught=True,
         )
+        self.localisation = pool.localisation
         assert settings.parts == PARTS, "the true frames come in this order"
         self.donors: Donors | None = None
         self.generator: torch.Generator | None = None  # None: torch's own, as a training wants it
@@ -269,7 +270,6 @@ def make_oracle(model: Detector) -> None:
     pool = model.pool
     assert isinstance(pool, PoseNormalisingPool)
     oracle = OraclePool(pool, model.settings)
-    oracle.load_state_dict(pool.state_dict())
     model.roi_heads.box_roi_pool = oracle
 
     def tell(_: torch.nn.Module, given: tuple[Any, ...]) -> None:

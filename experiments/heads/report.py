@@ -53,14 +53,16 @@ def lines(results: Results, price: dict[str, Any] | None) -> list[str]:
     if not runs:
         return ["Nothing is measured yet."]
     people = next(iter(next(iter(next(iter(results.values())).values())).values()))
-    counts = ", ".join(f"{name} {one['people']['Reasonable']}" for name, one in people.items())
+    counts = ", ".join(
+        f"{name} {one['people']['Reasonable']} ({one['people']['posed']})" for name, one in people.items()
+    )
     return [
         f"Log-average miss rates in percent (Reasonable where nothing else is said), {shown_seeds(runs)}; AP50 as it "
         "is; time as a share of that without transformers. Lower miss rates are better.",
         "",
         *main_table(results, price),
         "",
-        f"People that count: {counts}.",
+        f"People that count as Reasonable, and in brackets those of 50 pixels whose pose is known: {counts}.",
         "",
         *answer(results),
         "",

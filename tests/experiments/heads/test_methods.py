@@ -27,6 +27,16 @@ def test_each_starts_from_the_first_stage_and_its_seed(name: str, base: Settings
         assert first[second].equal(start.state_dict()["backbone.backbone.conv1.0.weight"])
 
 
+def test_taught_transformers_may_start_from_those_that_were_taught(base: Settings, start: Detector) -> None:
+    teacher = built(METHODS["taught"], base, start, 5)
+    first = "pool.localisation.seen.weight"
+    pupil = built(METHODS["canonical"], base, teacher, 6, taught=True)
+    assert pupil.get_parameter(f"roi_heads.box_roi_{first}").equal(teacher.get_parameter(f"roi_heads.box_roi_{first}"))
+    built(METHODS["untaught"], base, teacher, 6, taught=True)
+    with pytest.raises(InputError, match="--start-taught"):
+        built(METHODS["taught"], base, start, 6, taught=True)
+
+
 def test_another_first_stage_is_refused(base: Settings) -> None:
     other = build_detector(replace(PRESETS["mobilenet"]))
     with pytest.raises(InputError, match="backbone mobilenet_v2"):

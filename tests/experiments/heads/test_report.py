@@ -15,7 +15,7 @@ def columns(rate: float) -> dict:
     """All columns at one miss rate; leans miss more the farther they lean."""
     leans = {f"{low} to {low + LEAN_STEP}": rate + low / 1000 for low in range(0, 180, LEAN_STEP)}
     one = {"Reasonable": rate, "Heavy": rate + 0.2, "All": rate, "same people": rate, "AP": 0.5, "AP50": 0.75}
-    people = {"Reasonable": 7}
+    people = {"Reasonable": 7, "posed": 5}
     names = [rolled(roll) for roll in (0, 45, 180)] + [turned(degrees) for degrees in (0, *TURNS)] + [FISHEYE]
     return {name: one | {"leans": leans if "rendered" in name else {}, "people": people} for name in names}
 
