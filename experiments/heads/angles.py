@@ -28,30 +28,25 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from upright.datasets.augmentation import Augmentation
-from upright.datasets.batches import Pair, TrainingPictures
-from upright.datasets.hold_out import hold_out
 from upright.datasets.registry import open_dataset
-from upright.datasets.sample import PedestrianDataset
 from upright.datasets.soundness import file_digest
 from upright.detector.model import Detector
 from upright.detector.run_directory import RunDirectory
 from upright.detector.settings import PRESETS, Settings
 from upright.detector.training_options import TrainingOptions, TrainingPace
 from upright.detector.weights import RELEASED, load_detector
-from upright.errors import InputError
 from upright.experiments.harness import add_arguments, command, found, in_turn, kept, parsed, positive, write_figures
 from upright.experiments.heads.columns import Column, columns, detect_side_by_side, donors_of, figures
 from upright.experiments.heads.methods import BASE, KINDS, LATER, METHODS, built, share_first_stage
 from upright.experiments.heads.oracle import Donors, OraclePool
 from upright.experiments.heads.report import BLOCK, Results, draw_figure, lines
 from upright.experiments.heads.side_by_side import Trainee, train_side_by_side
+from upright.experiments.heads.training_pictures import posed_pictures, training_pictures
 from upright.output import whole_file
 from upright.tools.command import add_flags, given_options, run
 from upright.tools.report import write_block
 
 ANNOTATIONS = ("street_train.json", "voc_train.json", "coco_train.json", "coco2_train.json", "neg_train.json")
-MIN_HEIGHT = 10.0  # of people who are learnt from, pixels
 ROUNDS = 9  # of the timing
 
 
@@ -99,17 +94,6 @@ def main() -> None:
         grid.measure_price()
     grid.write()
     print("\n".join(grid.lines()))
-
-
-class MarkedPictures(TrainingPictures):
-    """Training pictures that say in their targets whether they are rendered, as the last part is."""
-
-    def __getitem__(self, address: tuple[int, int]) -> Pair | InputError:
-        pair = super().__getitem__(address)
-        if not isinstance(pair, InputError):
-            first = len(self) - len(self.parts[-1])
-            pair[1]["rendered"] = torch.tensor(float(address[1] >= first))
-        return pair
 
 
 class Grid:
@@ -183,7 +167,12 @@ class Grid:
             return
         begun = time.process_time()
         try:
-            train_side_by_side(trainees, self.pictures(kind, seed), TrainingPace(), shared=self.options.frozen)
+            train_side_by_side(
+                trainees,
+                training_pictures(self.options, self.base, KINDS[kind], seed),
+                TrainingPace(),
+                shared=self.options.frozen,
+            )
         finally:
             for trainee in trainees.values():
                 trainee.directory.close()
@@ -199,38 +188,14 @@ class Grid:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
         print(line, file=sys.stderr)
 
-    def parts(self, kind: str) -> list[PedestrianDataset]:
-        """What is trained on: photographs, where there are some, and rendered pictures."""
-        roll = KINDS[kind]
-        rendered = open_dataset("synthetic", split="train", length=self.options.rendered, roll=roll, poses="all")
-        if not self.options.root:
-            return [rendered]
-        photographs = open_dataset("coco", self.options.root, "train", annotations=self.options.annotations)
-        if self.options.hold_out:
-            photographs = hold_out(photographs, self.options.hold_out)[0]
-        return [photographs, rendered]
-
-    def pictures(self, kind: str, seed: int) -> MarkedPictures:
-        crop = (self.base.crop_height, self.base.crop_width)
-        augmentation = Augmentation(self.base.min_size, crop, MIN_HEIGHT, KINDS[kind])
-        return MarkedPictures(self.parts(kind), augmentation, seed)
-
     # Poses for the oracle.
 
     def training_donors(self, kind: str) -> Donors:
         """Of some pictures of each part that show people with joints, as they are trained on."""
 
         def gather() -> Donors:
-            pictures, chosen, first = self.pictures(kind, 0), [], 0
-            for part in pictures.parts:
-                annotations = part.annotations
-                rows = annotations.image_index[(annotations.joints[..., 2] > 0).any(axis=1)]
-                posed = sorted(set(rows.tolist()))
-                chosen += [first + row for row in posed[:: max(1, len(posed) // self.options.donors)]]
-                first += len(part)
-            print(f"poses of the people in {len(chosen)} pictures", file=sys.stderr)
-            pairs = (pictures[0, row] for row in chosen)
-            return Donors.gathered(self.start, (pair for pair in pairs if isinstance(pair, tuple)), resized=True)
+            pictures = training_pictures(self.options, self.base, KINDS[kind], 0)
+            return Donors.gathered(self.start, posed_pictures(pictures, self.options.donors), resized=True)
 
         return self._kept_donors(f"donors-{kind}", gather)
 
