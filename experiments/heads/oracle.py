@@ -64,8 +64,7 @@ def people_frames(joints: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     column = joints.cpu().numpy()
     frames, known = part_frames(column)
     whole = frames[:, WHOLE]
-    for row, part in enumerate(PARTS):
-        wide, high, _, below = SQUARE_PRIORS[part]
+    for row, (wide, high, _, below) in enumerate(SQUARE_PRIORS.values()):  # in the order of `PARTS`
         up, size = whole[:, 2:4], whole[:, 4:5]
         instead = np.concatenate([whole[:, :2] - below * size * up, up, high * size, wide * size], axis=1)
         frames[:, row] = np.where(known[:, row, None], frames[:, row], instead)

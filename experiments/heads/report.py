@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from upright.experiments.harness import seeds as shown_seeds
 from upright.experiments.harness import spread
 from upright.experiments.heads.columns import FISHEYE, LEAN_STEP, ROLLS, TURNS, rolled, turned
-from upright.experiments.heads.methods import KINDS, METHODS
+from upright.experiments.heads.methods import KINDS, METHODS, Method
 from upright.output import whole_file
 from upright.tools.report import table
 
@@ -198,24 +200,11 @@ def draw_figure(results: Results, file: Path) -> None:
     middles = [low + LEAN_STEP / 2 for low in range(0, 180, LEAN_STEP)]
     for row, kind in zip(axes, kinds, strict=True):
         for method in results[kind]:
-            curves = [
-                (row[0], middles, [lean_values(results, kind, method, step) for step in lean_steps()]),
-                (
-                    row[1],
-                    [0, *TURNS],
-                    [list(values(results, kind, method, turned(d), "same people").values()) for d in (0, *TURNS)],
-                ),
-            ]
-            for axis, angles, found in curves:
-                known = [(angle, rates) for angle, rates in zip(angles, found, strict=True) if rates]
-                if not known:
-                    continue
-                at, rates = zip(*known, strict=True)
-                colour = METHODS[method].colour
-                axis.plot(
-                    at, [statistics.fmean(r) for r in rates], color=colour, label=METHODS[method].words, marker="."
-                )
-                axis.fill_between(at, [min(r) for r in rates], [max(r) for r in rates], color=colour, alpha=0.15, lw=0)
+            by_lean = [lean_values(results, kind, method, step) for step in lean_steps()]
+            draw_curve(row[0], METHODS[method], middles, by_lean)
+            turns = [0, *TURNS]
+            by_turn = [list(values(results, kind, method, turned(d), "same people").values()) for d in turns]
+            draw_curve(row[1], METHODS[method], turns, by_turn)
         row[0].set_title(f"rendered people; trained on {kind} pictures")
         row[0].set_xlabel("lean in the picture, degrees to either side")
         row[0].set_ylabel("log-average miss rate, %")
@@ -229,3 +218,12 @@ def draw_figure(results: Results, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as temporary:
         figure.savefig(temporary, dpi=100, format="png")
+
+
+def draw_curve(axis: Axes, method: Method, angles: Sequence[float], rates: list[list[float]]) -> None:
+    """The mean of the seeds over the angle, and a band from the smallest to the largest; where there are some."""
+    known = [(angle, some) for angle, some in zip(angles, rates, strict=True) if some]
+    at = [angle for angle, _ in known]
+    mean, low, high = ([of(some) for _, some in known] for of in (statistics.fmean, min, max))
+    axis.plot(at, mean, color=method.colour, label=method.words, marker=".")
+    axis.fill_between(at, low, high, color=method.colour, alpha=0.15, lw=0)
