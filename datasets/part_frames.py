@@ -35,6 +35,10 @@ LEAST_PIXELS = 2.0  # nor has one of fewer pixels
 
 _FACE = slice(0, 5)
 _SHOULDERS, _HIPS, _KNEES, _ANKLES = slice(5, 7), slice(11, 13), slice(13, 15), slice(15, 17)
+# The joints by which a part is seen or not, in the order of `PARTS`, and how many of them have to be seen: of a head
+# from behind that is one ear.
+PART_JOINTS = (list(range(17)), [0, 1, 2, 3, 4], [5, 6, 11, 12], [13, 14, 15, 16])
+JOINTS_SEEN = (8, 1, 2, 2)
 
 
 def part_frames(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -57,6 +61,22 @@ def part_frames(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         for part, frame in found.items():
             frames[row, part], known[row, part] = frame, True
     return frames, known
+
+
+def parts_seen(joints: np.ndarray) -> np.ndarray:
+    """Which parts of n people are seen: enough of the part's joints are labelled as seen.
+
+    Args:
+        joints: (n, 17, 3), as `upright.datasets.joints` says.
+
+    Returns:
+        int8 (n, 4), in the order of `PARTS`: 1 seen, 0 not, -1 of people without any joint, of whom nobody knows.
+    """
+    visible = np.asarray(joints).reshape(-1, 17, 3)[..., 2]
+    seen = np.stack(
+        [(visible[:, rows] > 1.5).sum(axis=1) >= n for rows, n in zip(PART_JOINTS, JOINTS_SEEN, strict=True)], axis=1
+    )
+    return np.where((visible > 0).any(axis=1, keepdims=True), seen, -1).astype(np.int8)
 
 
 def frame_matrices(frames: np.ndarray) -> np.ndarray:

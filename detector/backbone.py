@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import mobilenet_v2, resnet50
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
-from upright.detector.picture_crops import PICTURE
+from upright.detector.region_reading import PICTURE
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from torchvision.models.detection.transform import resize_boxes
 from tqdm import tqdm
 
 from upright.datasets.sample import PedestrianDataset
-from upright.detector.detected import boxes_xywh
+from upright.detector.detected import Detected, boxes_xywh
 from upright.detector.evaluation.detections import Detections
+from upright.detector.pose_entries import Pose
 from upright.errors import InputError
 
 T = TypeVar("T")
@@ -115,6 +116,10 @@ def detect_pictures(
         if small is not image:
             for key in {"boxes", "proposals"} & output.keys():
                 output[key] = resize_boxes(output[key], small.shape[:2], image.shape[:2])
+            for key in {"whole", "parts"} & output.keys():
+                output[key] = output[key] * output[key].new_tensor(
+                    (image.shape[1] / small.shape[1], image.shape[0] / small.shape[0])
+                )
     return outputs
 
 
@@ -150,7 +155,8 @@ def detect_dataset(
         progress: show a progress bar on stderr.
 
     Returns:
-        `Detections`: row of the picture in `dataset.annotations`, boxes float64 (n, 4) x y w h, scores.
+        `Detections`: row of the picture in `dataset.annotations`, boxes float64 (n, 4) x y w h, scores; their pose
+        where the model tells it.
     """
 
     def load(index: int) -> np.ndarray:
@@ -158,7 +164,7 @@ def detect_dataset(
 
     was_training = model.training
     model.eval()
-    counts, boxes, scores = [], [np.zeros((0, 4))], [np.zeros(0)]
+    found: list[Detected] = []
     loads = (partial(load, index) for index in range(len(dataset)))
     try:
         with (
@@ -168,15 +174,14 @@ def detect_dataset(
             tqdm(total=len(dataset), desc="detecting", disable=None if progress else True, leave=False) as bar,
         ):
             for batch in batches(images, batch_size, lambda image: image.nbytes):
-                for output in detect_pictures(model, batch, device):
-                    boxes.append(boxes_xywh(output["boxes"].numpy()))
-                    scores.append(output["scores"].numpy().astype(np.float64))
-                    counts.append(len(scores[-1]))
+                found += [Detected.of(output) for output in detect_pictures(model, batch, device)]
                 bar.update(len(batch))
     finally:
         model.train(was_training)
+    poses = [pose for one in found if (pose := Pose.of(one)) is not None]
     return Detections(
-        image_index=np.repeat(np.arange(len(counts)), counts),
-        boxes=np.concatenate(boxes),
-        scores=np.concatenate(scores),
+        image_index=np.repeat(np.arange(len(found)), [len(one.scores) for one in found]),
+        boxes=boxes_xywh(np.concatenate([np.zeros((0, 4)), *(one.boxes for one in found)])),
+        scores=np.concatenate([np.zeros(0), *(one.scores for one in found)]),
+        pose=Pose.joined(poses) if poses else None,
     )

@@ -15,11 +15,11 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform, res
 
 from upright.detector.backbone import PyramidBackbone
 from upright.detector.dense_proposals import DenseProposals
-from upright.detector.person_priors import PERSON_PRIORS
-from upright.detector.picture_crops import PictureCrops
+from upright.detector.person_priors import PERSON_PRIORS, SQUARE_PRIORS, PersonPart
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
+from upright.detector.proposal_network import ProposalNetwork
 from upright.detector.region_head import RegionHead
-from upright.detector.regions import ProposalNetwork, RegionHeads
+from upright.detector.regions import RegionHeads
 from upright.detector.settings import Settings
 from upright.detector.shufflenet import ShuffleNetPyramid
 from upright.detector.spatial_transformer import Transformation, transformations
@@ -74,6 +74,10 @@ class PictureTransform(GeneralizedRCNNTransform):
             for name in ("boxes", "proposals"):
                 if name in one:
                     one[name] = resize_boxes(one[name], shape, original)
+            ratio = [new / old for new, old in zip(original[::-1], shape[::-1], strict=True)]
+            for name in ("whole", "parts"):
+                if name in one:
+                    one[name] = one[name] * one[name].new_tensor(ratio)
         return result
 
 
@@ -82,7 +86,9 @@ class Detector(GeneralizedRCNN):
 
     In training `model(images, targets)` gives a dict of losses: images are float (3, H, W) in 0..1, targets are
     `{"boxes": (n, 4), "labels": (n,) ones, "ignore": (n,) bool, "image_id"}`. Otherwise `model(images)` gives, for
-    each picture, `{"boxes": (n, 4) in pixels of that picture, "labels", "scores"}`, scores falling.
+    each picture, `{"boxes": (n, 4) in pixels of that picture, "labels", "scores"}`, scores falling; where the
+    transformers were taught also "lean" (n,), "whole" (n, 4, 2), "parts" (n, 3, 4, 2) and "seen" (n, 3), as
+    `upright.detector.detected.Detected` says.
 
     Attributes:
         settings: what it was built from.
@@ -124,26 +130,29 @@ def build_transformation(name: str) -> Transformation:
 
 
 def build_pool(settings: Settings, strides: tuple[int, ...]) -> PoseNormalisingPool | RoIAlignPool:
-    """The pool for maps of these strides, named "0", "1" ... and "pool", finest first.
-
-    Transformer i starts at `settings.priors[i]`, from the first again where there are more transformers.
-    """
+    """The pool for maps of these strides, named "0", "1" ... and "pool", finest first."""
     names = [*(str(i) for i in range(len(strides) - 1)), "pool"]
     if settings.transformers == 0:
         return RoIAlignPool(names, settings.pool_size)
     transformation = build_transformation(settings.transformation)
-    parts = itertools.islice(itertools.cycle(settings.priors), settings.transformers)
+    priors = SQUARE_PRIORS if settings.teach else PERSON_PRIORS
     return PoseNormalisingPool(
         names,
         strides,
         settings.channels,
         settings.pool_size,
         transformation,
-        [transformation.window(*PERSON_PRIORS[part]) for part in parts],
+        [transformation.window(*priors[part]) for part in transformer_parts(settings)],
         settings.glance_size,
         settings.glance_channels,
         settings.bin_samples,
+        taught=settings.teach > 0,
     )
+
+
+def transformer_parts(settings: Settings) -> tuple[PersonPart, ...]:
+    """The part of each transformer: of `settings.priors`, from the first again where there are more transformers."""
+    return tuple(itertools.islice(itertools.cycle(settings.priors), settings.transformers))
 
 
 def build_backbone(settings: Settings, network: nn.Module | None) -> PyramidBackbone | ShuffleNetPyramid:
@@ -195,14 +204,12 @@ def build_heads(settings: Settings, strides: tuple[int, ...]) -> RegionHeads:
     """Pool and region head on maps of these strides."""
     pool = build_pool(settings, strides)
     in_features = settings.channels * settings.pool_size**2
-    picture_crops = None
-    if settings.read == "picture":
-        picture_crops = PictureCrops(build_transformation(settings.transformation))
-        in_features += settings.transformers * picture_crops.width
     return RegionHeads(
         pool,
-        RegionHead(in_features, settings.head_width, pool.theta_features, settings.head_dropout),
-        picture_crops=picture_crops,
+        RegionHead(in_features, settings.head_width, pool.pose_features, settings.head_dropout),
+        parts=transformer_parts(settings),
+        teach=settings.teach,
+        taught=settings.taught,
         batch_size_per_image=settings.head_samples,
         score_target=settings.score_target,
         fusion=settings.fusion,

@@ -13,3 +13,11 @@ PERSON_PRIORS: dict[PersonPart, tuple[float, float, float, float]] = {
     "torso": (0.8, 0.45, 0.0, -0.15),
     "legs": (0.9, 0.5, 0.0, 0.5),
 }
+
+# The same in a square as high as the box, where frames of parts are: without the air beside an upright person.
+SQUARE_PRIORS: dict[PersonPart, tuple[float, float, float, float]] = {
+    "whole": (0.5, 1.0, 0.0, 0.0),
+    "head": (0.18, 0.2, 0.0, -0.75),
+    "torso": (0.3, 0.35, 0.0, -0.25),
+    "legs": (0.3, 0.5, 0.0, 0.4),
+}

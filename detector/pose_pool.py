@@ -10,17 +10,58 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
 
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 from torchvision.ops import MultiScaleRoIAlign
 
+from upright.detector.pose import Pose
 from upright.detector.region_reading import Regions
-from upright.detector.spatial_transformer import ThetaRegression, ThetaStatistics, Transformation, target_points
+from upright.detector.spatial_transformer import (
+    BoundedTheta,
+    ThetaRegression,
+    ThetaStatistics,
+    Transformation,
+    target_points,
+)
 
 # Cells of its map that a region has a side, at least: 224 pixels are read at stride 16 (Lin et al. 2017, section 4.2).
 CELLS = 14
+
+
+class RegionLocalisation(nn.Module):
+    """Two convolutions over a square glance, then theta of N transformers and how likely each one's part is seen.
+
+    Args:
+        channels: of the glance.
+        size: points of the glance, a side.
+        regression: from `width` features to theta.
+        width: of the convolutions and of the layer after them.
+        dropout: share of the numbers after the convolutions that are left out in training.
+    """
+
+    def __init__(
+        self, channels: int, size: int, regression: ThetaRegression, width: int = 64, dropout: float = 0.2
+    ) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(width * size**2, width),
+            nn.ReLU(),
+        )
+        self.regression = regression
+        assert regression.bounds is not None
+        self.seen = nn.Linear(width, len(regression.bounds.priors))
+
+    def forward(self, glance: Tensor) -> tuple[Tensor, Tensor]:
+        """Theta (R, N P) and logits (R, N) of a glance (R, C, S, S)."""
+        features = self.trunk(glance)
+        return self.regression(features), self.seen(features)
 
 
 class PoseNormalisingPool(nn.Module):
@@ -36,11 +77,14 @@ class PoseNormalisingPool(nn.Module):
         glance_size: points of the glance, a side.
         glance_channels: channels of the glance, the first ones of the map.
         bin_samples: points that are averaged in a bin, a side; 2 is RoIAlign's usual `sampling_ratio`.
-        hidden: width of the localisation network.
+        hidden: width of the localisation network that is not convolutional.
+        taught: whether theta is learnt from frames of people's parts (`upright.detector.teaching`). Then frames are
+            squares round the regions, the turn is free, the localisation network is convolutional and also says
+            whether a part is seen.
 
     Attributes:
-        localisation: from a flat glance to bounded theta (R, N P); its parameters learn at a rate of their own.
-        theta_features: N P, numbers of theta a region.
+        localisation: from a glance to bounded theta (R, N P); its parameters learn at a rate of their own.
+        pose_features: numbers of a region's `Pose.features`.
 
     Raises:
         ValueError: the channels are not a multiple of the number of transformers.
@@ -61,6 +105,7 @@ class PoseNormalisingPool(nn.Module):
         glance_channels: int = 32,
         bin_samples: int = 1,
         hidden: int = 64,
+        taught: bool = False,
     ) -> None:
         super().__init__()
         self.names = names
@@ -68,18 +113,24 @@ class PoseNormalisingPool(nn.Module):
         self.size = size
         self.transformation = transformation
         self.transformers = len(priors)
-        self.theta_features = self.transformers * transformation.num_params
+        self.taught = taught
+        self.pose_features = self.transformers * (transformation.num_params + taught) + 2 * taught
         self.glance_size = glance_size
         self.glance_channels = glance_channels
         self.bin_samples = bin_samples
         if channels % self.transformers:
             raise ValueError(f"{channels} channels are not a multiple of {self.transformers} transformers")
         # Every region starts at the priors, which differ, so that the transformers part.
-        self.localisation = nn.Sequential(
-            nn.Linear(glance_channels * glance_size**2, hidden),
-            nn.ReLU(),
-            ThetaRegression(hidden, transformation, priors, bounded=True),
-        )
+        self.localisation: nn.Module
+        if taught:
+            regression = ThetaRegression(hidden, transformation, priors, bounded=True, free_turn=True)
+            self.localisation = RegionLocalisation(glance_channels, glance_size, regression, hidden)
+        else:
+            self.localisation = nn.Sequential(
+                nn.Linear(glance_channels * glance_size**2, hidden),
+                nn.ReLU(),
+                ThetaRegression(hidden, transformation, priors, bounded=True),
+            )
         side = size * bin_samples
         self.register_buffer("glance_points", target_points((glance_size, glance_size)), persistent=False)
         self.register_buffer("crop_points", target_points((side, side)), persistent=False)
@@ -98,34 +149,50 @@ class PoseNormalisingPool(nn.Module):
         return self.crop(features, boxes, image_shapes)[0]
 
     def crop(
-        self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
-    ) -> tuple[Tensor, Tensor]:
-        """As `forward`, with theta: crops (R, C, S, S) and theta (R, N, P)."""
-        maps = [features[name] for name in self.names]
-        regions = Regions.assigned(boxes, self.strides, CELLS)
-        points = regions.points(self.glance_points)
-        side = self.glance_size
-        glance = regions.read([m[:, : self.glance_channels] for m in maps], points, (side, side))
-        dtype = cast(nn.Linear, self.localisation[0]).weight.dtype
-        theta = self.localisation(glance.flatten(1).to(dtype))
-        theta = theta.unflatten(1, (self.transformers, -1))  # (R, N, P)
+        self,
+        features: dict[str, Tensor],
+        boxes: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        glanced: dict[str, Tensor] | None = None,
+    ) -> tuple[Tensor, Pose]:
+        """As `forward`, with what the transformers say: crops (R, C, S, S) and the pose.
 
-        warped = self.transformation.warp(theta.flatten(0, 1), self.crop_points)  # (R N, points a crop, 2)
-        warped = warped.unflatten(0, (len(regions), self.transformers))
+        Transformers that are taught learn nothing from the crops.
+
+        Args:
+            features, boxes, image_shapes: as of `forward`.
+            glanced: maps that the glance reads, where they are not `features`.
+        """
+        regions = Regions.assigned(boxes, self.strides, CELLS)
+        pose = self.look(features if glanced is None else glanced, regions)
+        return self.warp(features, regions, pose.detached() if self.taught else pose), pose
+
+    def look(self, features: dict[str, Tensor], regions: Regions) -> Pose:
+        """The pose of regions."""
+        maps = [features[name][:, : self.glance_channels] for name in self.names]
+        frames = regions.squared() if self.taught else regions
+        side = self.glance_size
+        glance = frames.read(maps, frames.points(self.glance_points), (side, side))
+        glance = glance.to(next(self.localisation.parameters()).dtype)
+        if not self.taught:
+            theta = self.localisation(glance.flatten(1)).unflatten(1, (self.transformers, -1))
+            return Pose(theta, frames.centre, frames.half)
+        theta, seen = self.localisation(glance)
+        theta = theta.unflatten(1, (self.transformers, -1))
+        return Pose(theta, frames.centre, frames.half, seen, regions.half / frames.half)
+
+    def warp(self, features: dict[str, Tensor], regions: Regions, pose: Pose) -> Tensor:
+        """The canonical crops (R, C, S, S) of regions in their pose."""
+        maps = [features[name] for name in self.names]
         side = self.size * self.bin_samples
-        crops = regions.read(maps, regions.points(warped), (side, side))
-        if self.bin_samples > 1:
-            crops = avg_pool2d(crops, self.bin_samples)
-        return crops, theta
+        crops = regions.read(maps, pose.points(self.transformation, self.crop_points), (side, side))
+        return avg_pool2d(crops, self.bin_samples) if self.bin_samples > 1 else crops
 
     @contextmanager
     def theta_statistics(self) -> Iterator[list[ThetaStatistics]]:
         """Gives a list that each call of the pool, while the context lasts, adds the statistics of its theta to."""
         gathered: list[ThetaStatistics] = []
-        regression = self.localisation[-1]
-        assert isinstance(regression, ThetaRegression)
-        assert regression.bounds is not None
-        bounds = regression.bounds
+        [bounds] = [module for module in self.localisation.modules() if isinstance(module, BoundedTheta)]
         handle = bounds.register_forward_hook(lambda _, raw, __: gathered.append(bounds.statistics(raw[0].detach())))
         try:
             yield gathered
@@ -143,16 +210,21 @@ class RoIAlignPool(MultiScaleRoIAlign):
 
     transformation = None
     transformers = 0
-    theta_features = 0
+    taught = False
+    pose_features = 0
 
     def __init__(self, names: list[str], size: int) -> None:
         super().__init__(names, output_size=size, sampling_ratio=2)
         self.localisation = nn.Sequential()
 
     def crop(
-        self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
+        self,
+        features: dict[str, Tensor],
+        boxes: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        glanced: dict[str, Tensor] | None = None,
     ) -> tuple[Tensor, None]:
-        """Crops (R, C, S, S) of the regions, and no theta; arguments as those of `PoseNormalisingPool`."""
+        """Crops (R, C, S, S) of the regions, and no pose; arguments as those of `PoseNormalisingPool`."""
         return self(features, boxes, image_shapes), None
 
     @contextmanager

@@ -1,23 +1,21 @@
-"""What inference leaves behind: annotated pictures and videos, their canonical crops, `detections.json`."""
+"""What inference leaves behind: annotated pictures and videos, people upright beside them, `detections.json`."""
 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from upright.detector.detected import Detected, boxes_xywh
-from upright.detector.drawing import STRIP_HEIGHT, crop_sheet, draw_detections, person_strips, side_by_side
+from upright.detector.drawing import draw_detections
+from upright.detector.pose_drawing import draw_poses
+from upright.detector.pose_entries import Pose, pose_entries
 from upright.detector.sources import Frame, crops_name
-from upright.detector.spatial_transformer import Transformation
+from upright.detector.upright_crops import crops_panel
 from upright.detector.video import VideoWriter, write_picture
 from upright.output import whole_file
-
-FEWEST_ROWS = 4  # of strips, beside a low picture; a higher one has room for more
-FEWEST_STRIPS = 8  # beside a video, in two columns where one has no room for them
 
 
 class Recorder:
@@ -27,20 +25,22 @@ class Recorder:
 
     Args:
         threshold: detections below this score are neither drawn nor kept.
-        transformation: of the model's theta, to draw canonical crops; None draws none.
+        pose: draw how people stand, too; and
+        crops: write pictures of people upright beside the annotated copies: both for detections with a pose.
 
     Attributes:
         images, detections: the entries of `detections.json`, of the sources read to their end.
         written: the annotated files.
     """
 
-    def __init__(self, threshold: float, transformation: Transformation | None = None) -> None:
+    def __init__(self, threshold: float, pose: bool = False, crops: bool = False) -> None:
         self.images: list[dict[str, Any]] = []
         self.detections: list[dict[str, Any]] = []
         self.written: list[Path] = []
         self._threshold = threshold
-        self._transformation = transformation
-        self._entries: list[tuple[dict[str, Any], np.ndarray, np.ndarray]] = []
+        self._pose = pose
+        self._crops = crops
+        self._entries: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
         self._videos: dict[Path, VideoWriter] = {}
         self._finished: list[Path] = []
 
@@ -51,10 +51,13 @@ class Recorder:
         entry = {"file_name": str(frame.source.path), "width": width, "height": height}
         if frame.number is not None:
             entry |= {"frame": frame.number, "seconds": frame.seconds}
-        self._entries.append((entry, found.boxes, found.scores))
-        self._write(frame, frame.source.output, draw_detections(frame.image, found.boxes, found.scores))
-        if self._transformation is not None:
-            panel = crops_panel(frame.image, found, self._transformation, fixed=frame.number is not None)
+        self._entries.append((entry, detection_entries(found)))
+        drawn = (
+            draw_poses(frame.image, found) if self._pose else draw_detections(frame.image, found.boxes, found.scores)
+        )
+        self._write(frame, frame.source.output, drawn)
+        if self._crops:
+            panel = crops_panel(frame.image, found, fixed=frame.number is not None)
             self._write(frame, crops_name(frame.source.output), panel)
 
     def _write(self, frame: Frame, path: Path, image: np.ndarray) -> None:
@@ -73,11 +76,10 @@ class Recorder:
             self._finished.append(video.path)
         self.written += self._finished
         self._videos, self._finished = {}, []
-        for entry, boxes, scores in self._entries:
+        for entry, detections in self._entries:
             number = len(self.images) + 1
             self.images.append({"id": number, **entry})
-            for box, score in zip(boxes_xywh(boxes).tolist(), scores.tolist(), strict=True):
-                self.detections.append({"image_id": number, "category_id": 1, "bbox": box, "score": score})
+            self.detections += [{"image_id": number, **one} for one in detections]
         self._entries = []
 
     def discard(self) -> None:
@@ -99,33 +101,10 @@ class Recorder:
             temporary.write_text(json.dumps(content), encoding="utf-8")
 
 
-def crops_panel(image: np.ndarray, found: Detected, transformation: Transformation, fixed: bool) -> np.ndarray:
-    """A picture with numbered boxes and, beside it, each person's region and canonical crops.
-
-    Args:
-        image: uint8 (H, W, 3), RGB.
-        found: with `proposals` and `theta`.
-        transformation: that theta belongs to.
-        fixed: as many strips whatever was found, for video: those of the surest, whose boxes alone have numbers.
-
-    Returns:
-        uint8 (h, w, 3), RGB, both sides even.
-    """
-    rows, count = max(FEWEST_ROWS, image.shape[0] // STRIP_HEIGHT), len(found.scores)
-    if fixed:
-        columns = 1 if rows >= FEWEST_STRIPS else 2
-        count = min(count, rows * columns)
-    else:
-        rows = max(rows, math.ceil(math.sqrt(3 * count)))  # a strip is long: about a square of them
-        columns = max(1, math.ceil(count / rows))
-    # From left to right: in a video they change places least that way.
-    order = np.argsort(found.boxes[:count, 0], kind="stable")
-    shown = found.take(order)
-    names = [f"{number} {score:.2f}" for number, score in enumerate(shown.scores, 1)]
-    proposals, theta = shown.regions()
-    strips = person_strips(image, proposals, theta, transformation, names)
-    sheet = crop_sheet(strips, theta.shape[1], columns, rows if fixed or columns > 1 else None)
-    labels = [""] * len(found.scores)
-    for number, row in enumerate(order, 1):
-        labels[row] = str(number)
-    return side_by_side(draw_detections(image, found.boxes, found.scores, labels), sheet)
+def detection_entries(found: Detected) -> list[dict[str, Any]]:
+    """What `detections.json` says of each detection of a picture, but for which picture it is."""
+    poses = pose_entries(Pose.of(found), len(found.scores))
+    return [
+        {"category_id": 1, "bbox": box, "score": score, **pose}
+        for box, score, pose in zip(boxes_xywh(found.boxes).tolist(), found.scores.tolist(), poses, strict=True)
+    ]

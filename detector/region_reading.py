@@ -6,11 +6,13 @@ agrees with RoIAlign's `aligned=True`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
+
+PICTURE = "picture"  # the name of the pictures among the maps
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class Regions:
 
     def __len__(self) -> int:
         return len(self.centre)
+
+    def squared(self) -> Regions:
+        """The same with square frames, as large as the longer side: a turn in a frame is one in the picture, too."""
+        return replace(self, half=self.half.amax(dim=1, keepdim=True).expand(-1, 2))
 
     def points(self, xy: Tensor) -> Tensor:
         """Points given in the frames of the regions, -1 to 1, in pixels of the picture.

@@ -1,6 +1,6 @@
-"""The proposal network and the region heads: torchvision's, with ignore regions left out of every loss.
+"""The region heads: torchvision's, with ignore regions left out of every loss.
 
-An anchor or proposal that is not a positive and lies mostly inside an ignore region (intersection over its own area
+A proposal that is not a positive and lies mostly inside an ignore region (intersection over its own area
 at least 0.5) is neither positive nor negative: nobody can say what it shows.
 """
 
@@ -10,20 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
-from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import boxes as box_ops
 
+from upright.datasets.part_frames import PARTS
 from upright.detector.dense_proposals import Proposals
 from upright.detector.evaluation.calibration import SCORE_MARGIN
 from upright.detector.ignored import inside_ignored, people
-from upright.detector.picture_crops import PICTURE, PictureCrops
+from upright.detector.person_priors import PersonPart
+from upright.detector.pose import Pose, told
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 from upright.detector.region_head import RegionHead
 from upright.detector.suppression import matrix_suppression
+from upright.detector.teaching import lessons, taught_losses
 
 
 def paired_iou(boxes: Tensor, others: Tensor) -> Tensor:
@@ -31,33 +32,6 @@ def paired_iou(boxes: Tensor, others: Tensor) -> Tensor:
     sides = torch.min(boxes[:, 2:], others[:, 2:]) - torch.max(boxes[:, :2], others[:, :2])
     intersection = sides.clamp(min=0).prod(dim=1)
     return intersection / (box_ops.box_area(boxes) + box_ops.box_area(others) - intersection).clamp(min=1e-6)
-
-
-class ProposalNetwork(RegionProposalNetwork):
-    """torchvision's region proposal network; anchors on ignore regions are not learnt from."""
-
-    pretrained: tuple[nn.Module, ...] = ()
-
-    def forward(
-        self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
-    ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        maps = {name: level for name, level in features.items() if name != PICTURE}
-        return super().forward(images, maps, targets)
-
-    def assign_targets_to_anchors(
-        self, anchors: list[Tensor], targets: list[dict[str, Tensor]]
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        labels, matched = super().assign_targets_to_anchors(anchors, [people(target) for target in targets])
-        for label, anchor, target in zip(labels, anchors, targets, strict=True):
-            label[(label == 0) & inside_ignored(anchor, target)] = -1  # -1 is torchvision's "not sampled"
-        return labels, matched
-
-    def compute_loss(
-        self, objectness: Tensor, pred_bbox_deltas: Tensor, labels: list[Tensor], regression_targets: list[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        if all((label < 0).all() for label in labels):  # the mean over no anchor is not a number
-            return 0 * objectness.sum(), 0 * pred_bbox_deltas.sum()
-        return super().compute_loss(objectness, pred_bbox_deltas, labels, regression_targets)
 
 
 def calibrated(scores: Tensor, scale: float, shift: float) -> Tensor:
@@ -81,14 +55,14 @@ class Judged:
         first: (R,) logits of the first stage; None where proposals have none.
         logits: (R, 2) of the regions, background and person.
         deltas: (R, 4), from a region to its box, in torchvision's coding.
-        theta: (R, N, P), or None without transformers.
+        pose: of the regions, or None without transformers.
     """
 
     regions: list[Tensor]
     first: Tensor | None
     logits: Tensor
     deltas: Tensor
-    theta: Tensor | None
+    pose: Pose | None
 
 
 def person_logit(logits: Tensor) -> Tensor:
@@ -100,9 +74,11 @@ class RegionHeads(RoIHeads):
     """torchvision's region heads for one class, with the crops of a `PoseNormalisingPool` or a `RoIAlignPool`.
 
     Args:
-        pool: the crops and their theta, called as `pool.crop(features, boxes, image_shapes)`.
+        pool: the crops and their pose, called as `pool.crop(features, boxes, image_shapes)`.
         head: a `RegionHead`.
-        picture_crops: what is read of the picture itself, given among `features`; None: nothing.
+        parts: of the pool's transformers.
+        teach: weight of what teaches the transformers, see `upright.detector.teaching`; 0: nobody does.
+        taught: the parts that are taught.
         batch_size_per_image: regions a picture that are learnt from, at most a quarter of them people.
         score_target: what a score is learnt as: "class", person or not, or "overlap", that of the refined box with the
             person, 0 for background (Li et al. 2020, *Generalized focal loss*, section 3).
@@ -111,7 +87,8 @@ class RegionHeads(RoIHeads):
             both logits, which is what is learnt then: the region tells what the proposal did not know.
         first_stage_share: s.
         box_share: of the way from a proposal's box to the region's, for the final box.
-        gradient: what the losses here reach: "maps", or "head", the pool and the head alone.
+        gradient: what the losses of scores and boxes reach: "maps", or "head", the pool and the head alone. What
+            teaches the transformers reaches the maps, always.
         decay: of `matrix_suppression`, which leaves all boxes; None: hard suppression at `nms_threshold`.
         score_threshold, nms_threshold, detections: what is kept of a picture's regions.
         score_scale, score_shift: the calibration of the scores, see `calibrated`; it comes after the suppression.
@@ -122,7 +99,9 @@ class RegionHeads(RoIHeads):
         pool: PoseNormalisingPool | RoIAlignPool,
         head: RegionHead,
         *,
-        picture_crops: PictureCrops | None = None,
+        parts: tuple[PersonPart, ...] = (),
+        teach: float = 0.0,
+        taught: tuple[PersonPart, ...] = (),
         batch_size_per_image: int,
         score_target: str = "class",
         fusion: str = "region",
@@ -149,7 +128,9 @@ class RegionHeads(RoIHeads):
             nms_thresh=nms_threshold,
             detections_per_img=detections,
         )
-        self.picture_crops = picture_crops
+        self.parts = parts
+        self.teach = teach
+        self.taught = taught
         self.score_target = score_target
         self.fusion = fusion
         self.box_share = box_share
@@ -171,13 +152,17 @@ class RegionHeads(RoIHeads):
         if not self.training:
             return self.decide(self.judge(features, proposals, image_shapes), image_shapes), {}
         assert targets is not None, "training needs targets"
-        boxes, first, labels, box_targets = self.select_samples(proposals, targets)
+        boxes, first, labels, box_targets, matched = self.select_samples(proposals, targets)
+        maps = features
         if self.gradient == "head":
-            features = {name: level.detach() for name, level in features.items()}
-        crops, theta = self._crop(features, boxes, image_shapes)
-        logits, deltas = self.box_head(crops, theta)
+            maps = {name: level.detach() for name, level in features.items()}
+        glanced = features if self.teach else maps
+        logits, deltas, pose = self._look(maps, boxes, image_shapes, glanced)
+        losses = {"loss_classifier": logits.sum(), "loss_box_reg": deltas.sum()}
+        if self.teach:
+            losses |= self._teach(pose, labels, matched, targets)
         if len(logits) == 0:  # every proposal lies on ignore regions
-            return [], {"loss_classifier": logits.sum(), "loss_box_reg": deltas.sum()}
+            return [], losses
         # torchvision's loss wants a box for each class; background has none, so both columns are the person's.
         both = deltas.repeat(1, 2)
         loss_classifier, loss_box = fastrcnn_loss(logits.float(), both.float(), labels, box_targets)
@@ -188,7 +173,40 @@ class RegionHeads(RoIHeads):
                 truth = self._overlaps(deltas.detach().float(), boxes, box_targets).where(person, 0.0)
             logit = person_logit(logits) if first is None else person_logit(logits) + first
             loss_classifier = binary_cross_entropy_with_logits(logit, truth)
-        return [], {"loss_classifier": loss_classifier, "loss_box_reg": loss_box}
+        return [], losses | {"loss_classifier": loss_classifier, "loss_box_reg": loss_box}
+
+    def _look(
+        self,
+        features: dict[str, Tensor],
+        boxes: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        glanced: dict[str, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor, Pose | None]:
+        """What the head says of regions, (R, 2) and (R, 4), and their pose, or None without transformers."""
+        crops, pose = self.box_roi_pool.crop(features, boxes, image_shapes, glanced)
+        # Who is taught learns from the teacher alone.
+        known = None if pose is None else (pose.detached() if self.teach else pose).features()
+        logits, deltas = self.box_head(crops.flatten(1), known)
+        return logits, deltas, pose
+
+    def _teach(
+        self, pose: Pose, labels: list[Tensor], matched: list[Tensor], targets: list[dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """The losses of theta, of the regions that belong to people; `matched` are rows of these."""
+        people_rows = [rows[label > 0] for rows, label in zip(matched, labels, strict=True)]
+        found = lessons(targets)
+        lesson = {
+            name: torch.cat([one[name][r] for one, r in zip(found, people_rows, strict=True)]) for name in found[0]
+        }
+        losses = taught_losses(
+            pose.rows(torch.cat(labels) > 0), self.box_roi_pool.transformation, self.parts, self.taught, lesson
+        )
+        return {name: self.teach * loss for name, loss in losses.items()}
+
+    @property
+    def tells_pose(self) -> bool:
+        """Whether detections say how people are turned, and where their parts are: all parts were taught."""
+        return self.teach > 0 and set(PARTS) <= set(self.parts) & set(self.taught)
 
     def judge(
         self,
@@ -198,14 +216,13 @@ class RegionHeads(RoIHeads):
     ) -> Judged:
         """What the head says of every proposal."""
         boxes = region_boxes(proposals)
-        crops, theta = self._crop(features, boxes, image_shapes)
-        logits, deltas = self.box_head(crops, theta)
+        logits, deltas, pose = self._look(features, boxes, image_shapes)
         first = [p.logits for p in proposals if isinstance(p, Proposals)]
-        return Judged(boxes, torch.cat(first) if first else None, logits.float(), deltas.float(), theta)
+        return Judged(boxes, torch.cat(first) if first else None, logits.float(), deltas.float(), pose)
 
     def decide(self, judged: Judged, image_shapes: list[tuple[int, int]]) -> list[dict[str, Tensor]]:
         """The detections of each image: both stages' scores as one, after suppression, calibrated."""
-        return self._detections(self._scores(judged), judged.deltas, judged.theta, judged.regions, image_shapes)
+        return self._detections(self._scores(judged), judged, image_shapes)
 
     def _scores(self, judged: Judged) -> Tensor:
         """Scores (R,) in 0..1 of both stages, before calibration."""
@@ -224,27 +241,19 @@ class RegionHeads(RoIHeads):
         )
         return paired_iou(refined, truths)
 
-    def _crop(
-        self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
-    ) -> tuple[Tensor, Tensor | None]:
-        """What the head judges, (R, D), and theta (R, N, P) or None."""
-        crops, theta = self.box_roi_pool.crop(features, proposals, image_shapes)
-        if self.picture_crops is None or theta is None:
-            return crops.flatten(1), theta
-        seen = self.picture_crops(features[PICTURE], proposals, theta)
-        return torch.cat([crops.flatten(1), seen.to(crops.dtype)], dim=1), theta
-
     def select_samples(
         self, proposals: Sequence[Tensor | Proposals], targets: list[dict[str, Tensor]]
-    ) -> tuple[list[Tensor], Tensor | None, list[Tensor], list[Tensor]]:
-        """What is learnt from: regions, the proposals' logits (R,) where they are summed, labels, coded boxes.
+    ) -> tuple[list[Tensor], Tensor | None, list[Tensor], list[Tensor], list[Tensor]]:
+        """What is learnt from: regions, the proposals' logits (R,) where they are summed, labels, coded boxes, people.
+
+        The last are rows of each image's people, ignore regions left out; anything where there are none.
 
         Where logits are summed, people's own boxes are no regions: no proposal says how likely they are.
         """
         if self.fusion != "sum":
             boxes = [p.boxes if isinstance(p, Proposals) else p for p in proposals]
-            regions, _, labels, box_targets = self.select_training_samples(boxes, targets)
-            return regions, None, labels, box_targets
+            regions, matched, labels, box_targets = self.select_training_samples(boxes, targets)
+            return regions, None, labels, box_targets, matched
         certain = [
             p.rows(~self._unclear(p.boxes, target))
             for p, target in zip(proposals, targets, strict=True)
@@ -262,7 +271,9 @@ class RegionHeads(RoIHeads):
         ]
         regions = [s.boxes for s in sampled]
         labels = [label[rows] for label, rows in zip(labels, chosen, strict=True)]
-        return regions, torch.cat([s.logits for s in sampled]), labels, list(self.box_coder.encode(truths, regions))
+        box_targets = list(self.box_coder.encode(truths, regions))
+        matched = [rows[picked] for rows, picked in zip(matched, chosen, strict=True)]
+        return regions, torch.cat([s.logits for s in sampled]), labels, box_targets, matched
 
     def select_training_samples(
         self, proposals: list[Tensor], targets: list[dict[str, Tensor]]
@@ -282,20 +293,16 @@ class RegionHeads(RoIHeads):
     def _detections(
         self,
         scores: Tensor,
-        deltas: Tensor,
-        theta: Tensor | None,
-        proposals: list[Tensor],
+        judged: Judged,
         image_shapes: list[tuple[int, int]],
     ) -> list[dict[str, Tensor]]:
-        counts = [len(boxes) for boxes in proposals]
-        if self.box_share != 1:
-            deltas = self.box_share * deltas
-        boxes = self.box_coder.decode(deltas, proposals).reshape(-1, 4).split(counts)
-        theta = scores.new_zeros(len(scores), 0, 0) if theta is None else theta
-        thetas = theta.split(counts)
+        counts = [len(boxes) for boxes in judged.regions]
+        deltas = judged.deltas if self.box_share == 1 else self.box_share * judged.deltas
+        boxes = self.box_coder.decode(deltas, judged.regions).reshape(-1, 4).split(counts)
+        rows = torch.arange(len(scores), device=scores.device).split(counts)
         results = []
-        for score, box, region, own, shape in zip(
-            scores.split(counts), boxes, proposals, thetas, image_shapes, strict=True
+        for score, box, region, row, shape in zip(
+            scores.split(counts), boxes, judged.regions, rows, image_shapes, strict=True
         ):
             box = box_ops.clip_boxes_to_image(box, shape)
             if self.decay is not None:
@@ -309,8 +316,12 @@ class RegionHeads(RoIHeads):
                 keep = keep[score[keep].argsort(descending=True, stable=True)]
             keep = keep[: self.detections_per_img]
             result = {"boxes": box[keep], "labels": torch.ones_like(keep), "scores": score[keep]}
+            if judged.pose is not None and self.tells_pose:
+                result |= told(judged.pose.rows(row[keep]), self.box_roi_pool.transformation, self.parts)
             if self.return_theta:
                 result["proposals"] = region[keep]
-                result["theta"] = own[keep]
+                result["theta"] = score.new_zeros(len(keep), 0, 0)
+                if judged.pose is not None:
+                    result["theta"] = judged.pose.theta[row[keep]]
             results.append(result)
         return results

@@ -13,7 +13,9 @@ from upright.errors import InputError
 
 LIGHT_HEIGHTS = (24.0, 35.0, 52.0, 76.0, 112.0, 165.0, 243.0, 360.0)  # two a level
 
-MAY_BE_ZERO = ("transformers", "first_stage_share", "box_share", "head_dropout")
+RETIRED = {"read": "pyramid"}  # settings of older weights files, and the value that asks for nothing more
+
+MAY_BE_ZERO = ("transformers", "first_stage_share", "box_share", "head_dropout", "teach")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Settings:
         Literal["attention", "affine", "projective", "thin_plate_spline"], "what each transformer may do"
     ] = "affine"
     priors: Annotated[tuple[PersonPart, ...], "where transformers start, in turn"] = ("whole", "head", "torso", "legs")
-    read: Annotated[Literal["pyramid", "picture"], "picture: with small crops of the picture itself"] = "pyramid"
+    teach: Annotated[float, "weight of the loss that teaches transformers the frames of parts; 0: nobody does"] = 0.0
+    taught: Annotated[tuple[PersonPart, ...], "the parts that are taught"] = ("whole", "head", "torso", "legs")
     bin_samples: Annotated[int, "points averaged in a bin of a canonical crop, a side"] = 1
     glance_size: Annotated[int, "points of the coarse look at a region, a side"] = 5
     glance_channels: Annotated[int, "channels that the coarse look reads"] = 32
@@ -106,8 +109,8 @@ class Settings:
                 f"score_scale = {self.score_scale}, score_shift = {self.score_shift}, threshold = {self.threshold} are "
                 "no calibration: use a scale above 0, a finite shift, and a threshold from 0 to 1"
             )
-        if self.read == "picture" and self.transformers == 0:
-            raise InputError("without transformers there are no canonical crops of the picture: use read 'pyramid'")
+        if self.teach and self.transformers == 0:
+            raise InputError("without transformers nobody can be taught: use teach 0")
         if self.transformers < 0 or (self.transformers and self.channels % self.transformers):
             raise InputError(
                 f"{self.transformers} transformers do not share {self.channels} channels evenly: "
@@ -129,6 +132,7 @@ class Settings:
             InputError: a field that this version does not know, or a value it cannot use.
         """
         known = {f.name for f in fields(cls)}
+        values = {name: value for name, value in values.items() if name not in RETIRED or RETIRED[name] != value}
         unknown = sorted(set(values) - known)
         if unknown:
             raise InputError(f"settings hold unknown fields {', '.join(unknown)}: written by another version")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
 
-from upright.detector.picture_crops import PICTURE
+from upright.detector.region_reading import PICTURE
 
 SLOPE = 0.1  # of every LeakyReLU
 STAGES = {"stage2": (24, 58, 4), "stage3": (116, 116, 8), "stage4": (232, 232, 4)}  # channels in, h, blocks

@@ -29,6 +29,9 @@ RENAMED = {
 RELEASED = Path(__file__).parents[1] / "weights" / "upright-light.safetensors"
 
 
+REGION_HEADS = "roi_heads."  # names of their tensors start with it
+
+
 def save_weights(path: str | Path, model: Detector, provenance: dict[str, Any], *, half: bool = False) -> None:
     """Write a weights file, under a temporary name first.
 
@@ -120,8 +123,10 @@ def load_detector(path: str | Path | None = None, device: str | torch.device = "
 def start_from(model: Detector, path: str | Path) -> None:
     """Fill a detector with the tensors of a weights file, to train it on.
 
+    Of region heads that are built otherwise, with other transformers say, nothing is taken, and stderr says so.
+
     Raises:
-        InputError: the file cannot be used, or was trained with other settings that change the tensors.
+        InputError: the file cannot be used, or its first stage is another.
     """
     tensors, settings, _ = _read(Path(path))
     if settings.backbone != model.settings.backbone:
@@ -129,10 +134,20 @@ def start_from(model: Detector, path: str | Path) -> None:
             f"{path} does not fit the detector: its backbone is {settings.backbone}, not {model.settings.backbone}; "
             "use weights of the same preset"
         )
+    own = model.state_dict()
+    differing = {name for name in own.keys() | tensors.keys() if not same_shape(own.get(name), tensors.get(name))}
+    if differing and all(name.startswith(REGION_HEADS) for name in differing):
+        print(f"{path}: its region heads are built otherwise, so that these start anew", file=sys.stderr)
+        tensors = {name: own[name] if name.startswith(REGION_HEADS) else tensors[name] for name in own}
     _fill(model, tensors, Path(path))
     for part in (model.backbone, model.rpn):
         if isinstance(part, Learnt):
             part.keep_learnt()
+
+
+def same_shape(first: Tensor | None, second: Tensor | None) -> bool:
+    """Whether both tensors are there, and of one shape."""
+    return first is not None and second is not None and first.shape == second.shape
 
 
 def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:

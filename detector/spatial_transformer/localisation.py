@@ -48,33 +48,53 @@ class ThetaStatistics:
     finite: Tensor
 
 
+def turn_direction(raw: Tensor) -> Tensor:
+    """Unit vectors (..., 2) from raw (..., 2): that of (1 + first, second), so that raw 0 is no turn."""
+    x, y = (1 + raw[..., 0]).float(), raw[..., 1].float()
+    # Where both vanish the direction is none; the length is kept away from zero, so that nothing becomes NaN.
+    length = (x.square() + y.square()).clamp(min=1e-12).sqrt()
+    return torch.stack([x / length, y / length], dim=-1)
+
+
 class BoundedTheta(nn.Module):
     """Raw outputs of a localisation network, made into bounded theta of N transformers around their priors.
 
     Args:
         transformation: the family T.
         priors: theta (num_params,) that each transformer starts at; by default one starts at the identity.
+        free_turn: whether the bounded theta is then turned about (0, 0) by any angle, where the family can: two more
+            raw numbers before the others, (1 + first, second) is the direction that x turns to.
+
+    Attributes:
+        num_raw: raw numbers a transformer.
     """
 
     priors: Tensor  # (N, P)
     limits: Tensor  # (N, P)
 
-    def __init__(self, transformation: Transformation, priors: Sequence[Tensor] | None = None) -> None:
+    def __init__(
+        self, transformation: Transformation, priors: Sequence[Tensor] | None = None, free_turn: bool = False
+    ) -> None:
         super().__init__()
         self.transformation = transformation
+        self.turns = free_turn and transformation.can_turn
+        self.num_raw = transformation.num_params + 2 * self.turns
         centres = stack_priors(transformation, priors)
         self.register_buffer("priors", centres, persistent=False)
         self.register_buffer("limits", transformation.limits(centres), persistent=False)
 
     def forward(self, raw: Tensor) -> Tensor:
-        """Theta (B, N, num_params) from raw (B, N * num_params); raw 0 gives exactly the priors."""
-        return self.transformation.bounded(raw.reshape(-1, *self.priors.shape), self.priors, self.limits)
+        """Theta (B, N, num_params) from raw (B, N * num_raw); raw 0 gives exactly the priors."""
+        raw = raw.reshape(-1, len(self.priors), self.num_raw)
+        offsets = raw[..., 2:] if self.turns else raw
+        theta = self.transformation.bounded(offsets, self.priors, self.limits)
+        return self.transformation.turned(theta, turn_direction(raw[..., :2])) if self.turns else theta
 
     @torch.no_grad()
     def statistics(self, raw: Tensor) -> ThetaStatistics:
         """Mean, standard deviation and share at the bounds of the theta that `forward` makes of raw; B may be 0."""
-        raw = raw.reshape(-1, *self.priors.shape).float()
-        theta = self.transformation.bounded(raw, self.priors, self.limits)
+        theta = self.forward(raw.float())  # not by a call: whoever gathers statistics listens to calls
+        raw = raw.reshape(-1, len(self.priors), self.num_raw)[..., 2 * self.turns :].float()
         count = max(len(raw), 1)
         mean = theta.sum(0) / count
         return ThetaStatistics(
@@ -96,6 +116,7 @@ class ThetaRegression(nn.Module):
         transformation: the family T.
         priors: theta (num_params,) that each transformer starts at; by default one starts at the identity.
         bounded: whether theta stays near its prior, see `BoundedTheta`.
+        free_turn: of `BoundedTheta`.
     """
 
     def __init__(
@@ -104,11 +125,13 @@ class ThetaRegression(nn.Module):
         transformation: Transformation,
         priors: Sequence[Tensor] | None = None,
         bounded: bool = False,
+        free_turn: bool = False,
     ) -> None:
         super().__init__()
         starts = stack_priors(transformation, priors)  # (N, P)
-        self.linear = nn.Linear(in_features, starts.numel())
-        self.bounds = BoundedTheta(transformation, priors) if bounded else None
+        self.bounds = BoundedTheta(transformation, priors, free_turn) if bounded else None
+        num_raw = starts.shape[1] if self.bounds is None else self.bounds.num_raw
+        self.linear = nn.Linear(in_features, len(starts) * num_raw)
         nn.init.zeros_(self.linear.weight)
         with torch.no_grad():
             # Raw zeros are the priors where there are bounds.

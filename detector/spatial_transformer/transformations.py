@@ -38,6 +38,7 @@ class Transformation(nn.Module, ABC):
     """
 
     num_params: ClassVar[int]
+    can_turn: ClassVar[bool] = True
 
     @abstractmethod
     def warp(self, theta: Tensor, xy: Tensor) -> Tensor:
@@ -63,6 +64,18 @@ class Transformation(nn.Module, ABC):
     @abstractmethod
     def displaced(self, prior: Tensor, offset: Tensor) -> Tensor:
         """Theta at `offset` from `prior`, exactly `prior` at 0. All (..., num_params), broadcast."""
+
+    @abstractmethod
+    def turned(self, theta: Tensor, direction: Tensor) -> Tensor:
+        """Theta whose source points are those of `theta`, turned about (0, 0); x goes to `direction`.
+
+        Args:
+            theta: (..., num_params).
+            direction: (..., 2), unit vectors (cosine, sine), clockwise where y points down; broadcast against theta.
+
+        Raises:
+            NotImplementedError: the family cannot turn (`can_turn`).
+        """
 
     def identity(self) -> Tensor:
         """Theta (num_params,) that leaves every point where it is."""
@@ -91,6 +104,7 @@ class Attention(Transformation):
     """Scale and translation: theta = (s, t_x, t_y), source = s * target + t (equation 2 of the paper)."""
 
     num_params = 3
+    can_turn = False
 
     def warp(self, theta: Tensor, xy: Tensor) -> Tensor:
         theta, xy = at_least_float32(theta, xy)
@@ -107,6 +121,9 @@ class Attention(Transformation):
     def displaced(self, prior: Tensor, offset: Tensor) -> Tensor:
         """Offsets: log-scale, shift x, shift y."""
         return torch.cat([prior[..., :1] * offset[..., :1].exp(), prior[..., 1:] + offset[..., 1:]], dim=-1)
+
+    def turned(self, theta: Tensor, direction: Tensor) -> Tensor:
+        raise NotImplementedError("scale and translation do not turn")
 
 
 class Affine(Transformation):
@@ -150,6 +167,9 @@ class Affine(Transformation):
             dim=-1,
         )
 
+    def turned(self, theta: Tensor, direction: Tensor) -> Tensor:
+        return turned_rows(theta, direction)
+
 
 class Projective(Transformation):
     """Homographies: theta is the 3 x 3 matrix row-major without its last entry, which is 1."""
@@ -182,6 +202,10 @@ class Projective(Transformation):
         affine = self.affine.displaced(prior, offset)
         perspective = (prior[..., 6:] + offset[..., 6:]).expand(*affine.shape[:-1], 2)
         return torch.cat([affine, perspective], dim=-1)
+
+    def turned(self, theta: Tensor, direction: Tensor) -> Tensor:
+        # The turn comes after the division, so that it leaves the denominator as it is.
+        return torch.cat([turned_rows(theta[..., :6], direction), theta[..., 6:]], dim=-1)
 
 
 class ThinPlateSpline(Transformation):
@@ -232,6 +256,11 @@ class ThinPlateSpline(Transformation):
         """Offsets: shifts (x, y) of the control points."""
         return prior + offset
 
+    def turned(self, theta: Tensor, direction: Tensor) -> Tensor:
+        x, y = theta[..., 0::2], theta[..., 1::2]
+        cosine, sine = direction[..., :1], direction[..., 1:]
+        return torch.stack([cosine * x - sine * y, sine * x + cosine * y], dim=-1).flatten(-2)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ThinPlateSpline:
         """Follows the device that `.to(...)` names, but not the type: the spline stays solved in float64."""
         device = fn(torch.empty(0, device=self.controls.device)).device
@@ -239,6 +268,13 @@ class ThinPlateSpline(Transformation):
         self.controls = control_points().to(device, dtype)
         self.solution = solve_spline(control_points()).to(device, dtype)
         return self
+
+
+def turned_rows(theta: Tensor, direction: Tensor) -> Tensor:
+    """Rows of a 2 x 3 matrix, theta (..., 6), from the left with the turn that takes x to `direction` (..., 2)."""
+    first, second = theta[..., :3], theta[..., 3:]
+    cosine, sine = direction[..., :1], direction[..., 1:]
+    return torch.cat([cosine * first - sine * second, sine * first + cosine * second], dim=-1)
 
 
 def control_points() -> Tensor:

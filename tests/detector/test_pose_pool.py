@@ -124,13 +124,13 @@ def test_one_call_a_level_and_picture_equals_a_loop_over_regions() -> None:
     for level in features.values():
         level.requires_grad_()
     boxes = [interior_boxes(30, 4).double(), interior_boxes(0, 5).double(), interior_boxes(9, 6).double()]
-    crops, theta = pool.crop(features, boxes, [SHAPE] * 3)
+    crops, pose = pool.crop(features, boxes, [SHAPE] * 3)
     expected_crops, expected_theta = plain(pool, features, boxes)
     torch.testing.assert_close(crops, expected_crops)
-    torch.testing.assert_close(theta, expected_theta)
+    torch.testing.assert_close(pose.theta, expected_theta)
     with torch.inference_mode():  # another way of putting the crops together
         torch.testing.assert_close(pool(features, boxes, [SHAPE] * 3), expected_crops.detach())
-    assert theta.std(dim=0).max() > 0.01, "theta has to differ between regions for this test to say anything"
+    assert pose.theta.std(dim=0).max() > 0.01, "theta has to differ between regions for this test to say anything"
 
     wanted = [*features.values(), *pool.localisation.parameters()]
     weights = torch.randn(crops.shape, dtype=torch.float64)
@@ -143,15 +143,15 @@ def test_one_call_a_level_and_picture_equals_a_loop_over_regions() -> None:
 
 def test_an_untrained_pool_stands_at_its_priors() -> None:
     pool = light_pool()
-    _, theta = pool.crop(pyramid(), [interior_boxes(5, 6), interior_boxes(3, 7)], [SHAPE] * 2)
+    theta = pool.crop(pyramid(), [interior_boxes(5, 6), interior_boxes(3, 7)], [SHAPE] * 2)[1].theta
     torch.testing.assert_close(theta, pool.localisation[-1].bounds.priors.expand(8, 4, 6))
 
 
 def test_no_regions_give_no_crops_and_no_theta() -> None:
     pool = light_pool()
-    crops, theta = pool.crop(pyramid(), [torch.zeros(0, 4), torch.zeros(0, 4)], [SHAPE] * 2)
+    crops, pose = pool.crop(pyramid(), [torch.zeros(0, 4), torch.zeros(0, 4)], [SHAPE] * 2)
     assert crops.shape == (0, 16, 7, 7)
-    assert theta.shape == (0, 4, 6)
+    assert pose.theta.shape == (0, 4, 6)
 
 
 def test_regions_at_and_beyond_the_border_are_finite() -> None:

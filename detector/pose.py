@@ -1,0 +1,83 @@
+"""What the transformers of a pool say of each region, and what that means in the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from upright.detector.person_priors import PersonPart
+from upright.detector.spatial_transformer import Transformation
+
+CORNERS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # top left first, then clockwise
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Of R regions; coordinates of theta are those of a frame round each region, -1 to 1.
+
+    Attributes:
+        theta: (R, N, P), of the N transformers.
+        centre, half: (R, 2), middle and half sides of the frame, x and y, in pixels of the resized picture.
+        seen: (R, N), logits of how likely each transformer's part is seen; None where nobody teaches them.
+        outline: (R, 2), half sides of the region in its frame, where the frame is not the region; None where it is.
+    """
+
+    theta: Tensor
+    centre: Tensor
+    half: Tensor
+    seen: Tensor | None = None
+    outline: Tensor | None = None
+
+    def rows(self, chosen: Tensor) -> Pose:
+        """Those of some regions."""
+        seen, outline = (None if one is None else one[chosen] for one in (self.seen, self.outline))
+        return Pose(self.theta[chosen], self.centre[chosen], self.half[chosen], seen, outline)
+
+    def detached(self) -> Pose:
+        """The same, of which nothing learns."""
+        seen, outline = (None if one is None else one.detach() for one in (self.seen, self.outline))
+        return Pose(self.theta.detach(), self.centre, self.half, seen, outline)
+
+    def features(self) -> Tensor:
+        """What a head is told of it, (R, F)."""
+        parts = [self.theta.flatten(1)]
+        if self.seen is not None:
+            parts.append(self.seen.sigmoid())
+        if self.outline is not None:
+            parts.append(self.outline)
+        return torch.cat([part.to(self.theta.dtype) for part in parts], dim=1)
+
+    def points(self, transformation: Transformation, xy: Tensor) -> Tensor:
+        """Where theta puts target points (K, 2): (R, N, K, 2) in pixels of the resized picture."""
+        warped = transformation.warp(self.theta.flatten(0, 1), xy).unflatten(0, self.theta.shape[:2])
+        return self.centre[:, None, None] + self.half[:, None, None] * warped
+
+    def quadrilaterals(self, transformation: Transformation) -> Tensor:
+        """Corners (R, N, 4, 2) of what each transformer reads, `CORNERS` of its canonical crop, in pixels."""
+        return self.points(transformation, self.theta.new_tensor(CORNERS))
+
+
+def lean(quadrilaterals: Tensor) -> Tensor:
+    """Degrees (...) that the upward axis of quadrilaterals (..., 4, 2) is turned from upright, clockwise."""
+    up = quadrilaterals[..., :2, :].sum(-2) - quadrilaterals[..., 2:, :].sum(-2)
+    return torch.rad2deg(torch.atan2(up[..., 0], -up[..., 1]))
+
+
+def told(pose: Pose, transformation: Transformation, parts: tuple[PersonPart, ...]) -> dict[str, Tensor]:
+    """What a detector says of the pose of n people, as `upright.detector.detected.Detected` has it.
+
+    Args:
+        pose: of the people.
+        transformation: of theta.
+        parts: of the transformers; all four are among them.
+
+    Returns:
+        "lean" (n,), "whole" (n, 4, 2), "parts" (n, 3, 4, 2) and "seen" (n, 3), in pixels of the resized picture.
+    """
+    assert pose.seen is not None, "a pose that is told was taught"
+    corners = pose.quadrilaterals(transformation)
+    rows = [parts.index(name) for name in ("head", "torso", "legs")]
+    whole = corners[:, parts.index("whole")]
+    return {"lean": lean(whole), "whole": whole, "parts": corners[:, rows], "seen": pose.seen[:, rows].sigmoid()}
