@@ -11,6 +11,7 @@ import numpy as np
 
 from upright.detector.detected import Detected
 from upright.detector.page.people_over_time import PeopleOverTime
+from upright.detector.upright_crops import upright_crop
 
 if TYPE_CHECKING:
     from upright.detector.recording import Event, FrameRecord
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 HEAT_COLUMNS = 96
 STILL_WIDTH = 640  # pixels of the picture under the heat map
 CONTEXT_SIDE = 96  # pixels of a person with the surroundings
-CROP_SIZE = (64, 128)  # width and height of a person set upright
+CONTEXT = 1.25  # side of it, over the person's own
+CROP_SIZE = (112, 64)  # height and width of a person set upright
 BETTER = 0.01  # by as much a score has to be better before a track's pictures are cut anew
-FORGOTTEN_AFTER = 60.0  # seconds without a sight of it, after which a track may make room
+FORGOTTEN_AFTER = 60.0  # seconds without a sight of it, after which a track may make room: it never comes back
 MOST_EVENTS = 5000
-MOST_BOXES = 400_000  # of all sources of a page: some 7 MB in the file
+MOST_BOXES = 400_000  # and frames, of all sources of a page: some 7 MB in the file
 MOST_TRACKS = 600  # of all sources of a page: some 5 MB in the file
 PART = 65535  # parts of the picture's sides, in which places are written
 
@@ -52,38 +54,17 @@ def corners_of(box: np.ndarray) -> np.ndarray:
 
 def feet(found: Detected) -> np.ndarray:
     """Where people stand, (n, 2) in pixels: the middle of the lower side of the whole person, or of the box."""
-    if found.whole is not None:
-        return found.whole[:, 2:].mean(axis=1)
-    return np.stack([found.boxes[:, [0, 2]].mean(axis=1), found.boxes[:, 3]], axis=1)
-
-
-def upright_crop(image: np.ndarray, corners: np.ndarray, size: tuple[int, int] = CROP_SIZE) -> np.ndarray:
-    """A quadrilateral of a picture, turned upright and not distorted more than its own corners are.
-
-    Args:
-        image: uint8 (H, W, 3), RGB.
-        corners: (4, 2), top left of the upright person first, then clockwise.
-        size: width and height of the crop at most.
-
-    Returns:
-        uint8 (h, w, 3), RGB; grey outside the picture.
-    """
-    sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
-    wide, high = max(1.0, sides[[0, 2]].mean()), max(1.0, sides[[1, 3]].mean())
-    scale = min(size[0] / wide, size[1] / high)
-    width, height = max(1, round(wide * scale)), max(1, round(high * scale))
-    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    finer = min(8, max(1, int(1 / scale)))  # a large person is read finer and averaged
-    transform = cv2.getPerspectiveTransform(corners.astype(np.float32), target * finer)
-    crop = cv2.warpPerspective(image, transform, (width * finer, height * finer), borderValue=(96, 96, 96))
-    return crop if finer == 1 else cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)
+    points = np.stack([found.boxes[:, [0, 2]].mean(axis=1), found.boxes[:, 3]], axis=1)
+    if found.whole is None:
+        return points
+    known = np.isfinite(found.whole).all(axis=(1, 2))
+    return np.where(known[:, None], found.whole[:, 2:].mean(axis=1), points)
 
 
 def with_surroundings(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     """A square around a box, uint8 (CONTEXT_SIDE, CONTEXT_SIDE, 3), RGB; grey outside the picture."""
-    centre, side = (box[:2] + box[2:]) / 2, 1.25 * max(*(box[2:] - box[:2]), 1.0)
-    square = np.concatenate([centre - side / 2, centre + side / 2])
-    return upright_crop(image, corners_of(square), (CONTEXT_SIDE, CONTEXT_SIDE))
+    centre, half = (box[:2] + box[2:]) / 2, CONTEXT / 2 * max(*(box[2:] - box[:2]), 1.0)
+    return upright_crop(image, corners_of(np.concatenate([centre - half, centre + half])), (CONTEXT_SIDE, CONTEXT_SIDE))
 
 
 @dataclass
@@ -111,7 +92,6 @@ class TrackList:
         self.total = 0
         self._most = most
         self._tracks: dict[int, Track] = {}
-        self._newest = 0
 
     def add(self, seconds: float, image: np.ndarray, found: Detected) -> None:
         if found.track is None:
@@ -119,12 +99,9 @@ class TrackList:
         for row, number in enumerate(found.track.tolist()):
             if number < 1:
                 continue
-            if number > self._newest:  # they are numbered from 1, so a smaller one was dropped before
-                self._newest = number
+            if number not in self._tracks:
                 self.total += 1
                 self._tracks[number] = Track(number, seconds, seconds)
-            if number not in self._tracks:
-                continue
             track = self._tracks[number]
             track.last = seconds
             track.frames += 1
@@ -134,11 +111,14 @@ class TrackList:
             self._drop(seconds - FORGOTTEN_AFTER)
 
     def _take_view(self, track: Track, image: np.ndarray, found: Detected, row: int) -> None:
-        corners = corners_of(found.boxes[row]) if found.whole is None else found.whole[row]
+        corners = corners_of(found.boxes[row])
+        if found.whole is not None and np.isfinite(found.whole[row]).all():
+            corners = found.whole[row]
+        lean = np.nan if found.lean is None else float(found.lean[row])
         track.score = round(float(found.scores[row]), 3)
-        track.lean = None if found.lean is None else round(float(found.lean[row]), 1)
+        track.lean = round(lean, 1) if np.isfinite(lean) else None
         track.surroundings = jpeg_uri(with_surroundings(image, found.boxes[row]))
-        track.crop = jpeg_uri(upright_crop(image, corners))
+        track.crop = jpeg_uri(upright_crop(image, corners, CROP_SIZE))
 
     def _drop(self, before: float) -> None:
         """Leave out the least seen of those that ended before a time."""
@@ -156,11 +136,15 @@ class BoxList:
     """The boxes of the first frames, as many as there is room for, as columns of numbers.
 
     Args:
-        most: boxes that are kept.
+        most: boxes and frames that are kept; a frame without a box takes room, too.
+
+    Attributes:
+        until: seconds from which on they are left out.
+        count: boxes and frames that are kept.
     """
 
     def __init__(self, most: int = MOST_BOXES) -> None:
-        self.until: float | None = None  # seconds from which on they are left out
+        self.until: float | None = None
         self.count = 0
         self._most = most
         self._tracked = False
@@ -170,10 +154,10 @@ class BoxList:
     def add(self, seconds: float, size: tuple[int, int], found: Detected) -> None:
         """Keep a frame's boxes; `size` is its width and height."""
         count = len(found.scores)
-        if self.until is not None or self.count + count > self._most:
+        if self.until is not None or self.count + count + 1 > self._most:
             self.until = seconds if self.until is None else self.until
             return
-        self.count += count
+        self.count += count + 1
         self._tracked |= found.track is not None
         tracks = np.zeros(count) if found.track is None else np.maximum(found.track, 0)
         places = np.rint(found.boxes / np.tile(size, 2) * PART)
@@ -243,7 +227,7 @@ class VideoPage:
     size: tuple[int, int] = (1, 1)
     events: list[Event] = field(default_factory=list)
     events_total: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)  # of the last frame
     tracked: bool = False
     still: str = ""
     heat: HeatMap | None = None
@@ -278,7 +262,6 @@ class VideoPage:
             "last": self.last,
             "width": self.size[0],
             "height": self.size[1],
-            "counts": self.counts,
             "chart": self.over_time.as_json(),
             "boxes": self.boxes.as_json(),
             "still": self.still,

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-BODY = "<!-- body -->"
-
 
 def asset(name: str) -> str:
     """A file of this folder as text."""

@@ -16,22 +16,18 @@ function showEntry(entry) {
   document.title = `${entry.name} · Upright`;
   byId("video-part").hidden = entry.block === null;
   byId("picture-part").hidden = entry.block !== null;
-  byId("broken").hidden = true;
   byId(entry.block === null ? "picture-facts" : "video-facts").append(byId("run"));
   if (entry.block === null) showPictures(); else showVideo(JSON.parse(entry.block.textContent));
 }
 
 function showVideo(value) {
   source = value;
-  byId("broken").hidden = !source.broken_off;
   byId("subtitle").textContent =
     `${lasting(source.last - source.first)} · ${many(source.frames, "frame")} · ${source.width} × ${source.height}`;
   const most = Math.max(0, ...source.chart.most.map((people) => people ?? 0));
   const stats = [["people on average", (source.people / Math.max(1, source.frames)).toFixed(1)], ["people at most", most]];
   if (source.tracked) stats.push(["tracks", source.tracks_total.toLocaleString("en")]);
-  for (const [name, count] of Object.entries(source.counts)) {
-    if (name !== "people") stats.push([name, count.toLocaleString("en")]);
-  }
+  for (const [name, count] of Object.entries(source.crossings)) stats.push([name, count.toLocaleString("en")]);
   showStats(byId("stats"), stats);
   viewer.show(source);
   chart.show(source.chart, source.events, source.last > source.first ? source.last : null);

@@ -150,10 +150,32 @@ class Viewer {
     const [wide, high] = [scale * this.source.width, scale * this.source.height];
     pen.setTransform(finer, 0, 0, finer, (finer * (width - wide)) / 2, (finer * (height - high)) / 2);
     const wanted = !this.copy && byId("boxes").checked;
+    if (wanted) for (const shape of this.source.shapes) this.drawShape(pen, shape, scale);
     for (const box of this.boxes.at(this.time ?? 0)) {
       const chosen = this.selected > 0 && box.track === this.selected;
       if (wanted || chosen) this.drawBox(pen, box, wide, high, chosen);
     }
+  }
+
+  drawShape(pen, shape, scale) {
+    const points = shape.points.map(([x, y]) => [x * scale, y * scale]);
+    pen.beginPath();
+    for (const point of points) pen.lineTo(...point);
+    if (points.length > 2) {
+      pen.closePath();
+      pen.fillStyle = "#46c8ff26";
+      pen.fill();
+    }
+    pen.lineWidth = 2;
+    pen.strokeStyle = points.length > 2 ? "#46c8ff" : "#ff5ac8";
+    pen.stroke();
+    const [x, y] = [0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
+    pen.font = "600 12px system-ui, sans-serif";
+    const half = pen.measureText(shape.name).width / 2 + 4;
+    pen.fillStyle = "#0b0d10cc";
+    pen.fillRect(x - half, y - 8, 2 * half, 16);
+    pen.fillStyle = "#eee";
+    pen.fillText(shape.name, x - half + 4, y + 4);
   }
 
   drawBox(pen, box, wide, high, chosen) {
