@@ -63,7 +63,8 @@ def detect(
 
     Returns:
         For one picture a `Detected` with `boxes`, float64 (n, 4), x1 y1 x2 y2 in pixels, and `scores`, float64 (n,)
-        in 0..1, in falling order of the score; for many a list of them, in their order.
+        in 0..1, in falling order of the score; where the weights tell how people stand, also `lean`, `whole`, `parts`
+        and `seen`. For many pictures a list of them, in their order.
 
     Raises:
         InputError: a file cannot be read, an array is no picture, a setting is out of its range.

@@ -32,15 +32,19 @@ def draw_detections(
         uint8 (H, W, 3), RGB.
     """
     canvas = np.ascontiguousarray(image).copy()
+    draw_boxes(canvas, boxes, scores)
+    draw_labels(canvas, boxes, scores, [f"{score:.2f}" for score in scores] if labels is None else labels)
+    return canvas
+
+
+def draw_boxes(canvas: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -> None:
+    """Draw boxes in the colours of their scores on a picture uint8 (H, W, 3), RGB; arguments as `draw_detections`."""
     line = line_width(canvas)
-    order = np.argsort(scores, kind="stable")  # the surest is drawn last, on top
     corners = np.rint(boxes).astype(int).reshape(-1, 4)
-    for i in order:
+    for i in np.argsort(scores, kind="stable"):  # the surest is drawn last, on top
         x1, y1, x2, y2 = corners[i]
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), DARK, line + 2)
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), score_colour(scores[i]), line)
-    draw_labels(canvas, boxes, scores, [f"{score:.2f}" for score in scores] if labels is None else labels)
-    return canvas
 
 
 def draw_labels(canvas: np.ndarray, boxes: np.ndarray, scores: np.ndarray, labels: Sequence[str]) -> None:

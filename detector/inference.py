@@ -18,7 +18,7 @@ from tqdm import tqdm
 from upright.datasets.sample import PedestrianDataset
 from upright.detector.detected import Detected, boxes_xywh
 from upright.detector.evaluation.detections import Detections
-from upright.detector.pose_entries import Pose
+from upright.detector.pose_entries import PoseColumns
 from upright.errors import InputError
 
 T = TypeVar("T")
@@ -178,10 +178,10 @@ def detect_dataset(
                 bar.update(len(batch))
     finally:
         model.train(was_training)
-    poses = [pose for one in found if (pose := Pose.of(one)) is not None]
+    poses = [pose for one in found if (pose := PoseColumns.of(one)) is not None]
     return Detections(
         image_index=np.repeat(np.arange(len(found)), [len(one.scores) for one in found]),
         boxes=boxes_xywh(np.concatenate([np.zeros((0, 4)), *(one.boxes for one in found)])),
         scores=np.concatenate([np.zeros(0), *(one.scores for one in found)]),
-        pose=Pose.joined(poses) if poses else None,
+        pose=PoseColumns.joined(poses) if poses else None,
     )

@@ -109,6 +109,11 @@ class Detector(GeneralizedRCNN):
         self.roi_heads.return_theta = wanted
 
     @property
+    def tells_pose(self) -> bool:
+        """Whether detections say how people are turned, and where their parts are."""
+        return self.roi_heads.tells_pose
+
+    @property
     def pool(self) -> PoseNormalisingPool | RoIAlignPool:
         """What crops the regions."""
         return self.roi_heads.box_roi_pool

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 
 from upright.detector.detected import Detected
-from upright.detector.drawing import DARK, DEGREE, PALE, draw_labels, line_width, score_colour
+from upright.detector.drawing import DARK, DEGREE, PALE, draw_boxes, draw_labels, line_width
 
 # Of head, torso and legs; told apart also by people who do not see red and green apart (Okabe and Ito's palette).
 PART_COLOURS = [(86, 180, 255), (255, 170, 30), (40, 210, 150)]
 HIDDEN = 0.5  # a part that is less likely seen is shown as hidden
 FILLING = 0.3  # how much of a part's colour lies over the picture
 LEAST_PARTS = 40  # pixels of a person's length from which the parts are drawn, too
-BEYOND = 0.12  # how far the arrow goes beyond the head, of a person's length
+BEYOND = 0.07  # how far the arrow goes beyond the head, of a person's length
 
 SHIFT = 4  # lines are drawn to a sixteenth of a pixel
 
@@ -47,17 +47,13 @@ def draw_poses(image: np.ndarray, found: Detected, labels: Sequence[str] | None 
     for i in order:
         if sound[i] and length[i] >= LEAST_PARTS:
             _fill(canvas, parts[i][seen[i] >= HIDDEN], [PART_COLOURS[j] for j in np.flatnonzero(seen[i] >= HIDDEN)])
-    line = line_width(canvas)
-    for i in order:
-        x1, y1, x2, y2 = np.rint(found.boxes[i]).astype(int)
-        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), DARK, line + 1)
-        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), score_colour(found.scores[i]), line - 1)
+    draw_boxes(canvas, found.boxes, found.scores)
     for i in order:
         if not sound[i]:
             continue
         if length[i] >= LEAST_PARTS:
             for quadrilateral, colour, share in zip(parts[i], PART_COLOURS, seen[i], strict=True):
-                outline(canvas, quadrilateral, colour, max(1, line // 2), dashed=share < HIDDEN)
+                outline(canvas, quadrilateral, colour, max(1, line_width(canvas) // 2), dashed=share < HIDDEN)
         _arrow(canvas, *axes[i])
     if labels is None:
         labels = [f"{score:.2f} {degrees:+.0f}{DEGREE}" for score, degrees in zip(found.scores, lean, strict=True)]
@@ -114,13 +110,13 @@ def _arrow(canvas: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
     up = (high - low) / length
     across = np.array((-up[1], up[0]))
     size = max(5.0, BEYOND * length)
-    width = max(1, min(line_width(canvas), round(length / 60)))
+    width = 1 if length < 150 else line_width(canvas)  # thin: it lies on the face
     tip = high + up * size
-    triangle = np.array((tip, high + across * size * 0.55, high - across * size * 0.55))
+    triangle = np.array((tip, high + across * size * 0.6, high - across * size * 0.6))
     for colour, more in ((DARK, 2), (PALE, 0)):
         cv2.polylines(canvas, [_sixteenths(np.array((low, high)))], False, colour, width + more, cv2.LINE_AA, SHIFT)
         if more:
-            cv2.polylines(canvas, [_sixteenths(triangle)], True, colour, 2 + more, cv2.LINE_AA, SHIFT)
+            cv2.polylines(canvas, [_sixteenths(triangle)], True, colour, more + 1, cv2.LINE_AA, SHIFT)
         cv2.fillPoly(canvas, [_sixteenths(triangle)], colour, cv2.LINE_AA, SHIFT)
 
 

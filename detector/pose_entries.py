@@ -21,7 +21,7 @@ from upright.errors import InputError
 
 
 @dataclass(frozen=True)
-class Pose:
+class PoseColumns:
     """How k detections stand; all of a row is NaN where that is not known.
 
     Attributes:
@@ -35,21 +35,21 @@ class Pose:
     seen: np.ndarray
 
     @classmethod
-    def of(cls, found: Detected) -> Pose | None:
+    def of(cls, found: Detected) -> PoseColumns | None:
         """The pose of what was found; None where the detector tells none."""
         if found.lean is None or found.parts is None or found.seen is None:
             return None
         return cls(found.lean, found.parts, found.seen)
 
     @classmethod
-    def joined(cls, poses: Sequence[Pose]) -> Pose:
+    def joined(cls, poses: Sequence[PoseColumns]) -> PoseColumns:
         """Those of several pictures, one after the other; at least one."""
         columns = zip(*((pose.lean, pose.parts, pose.seen) for pose in poses), strict=True)
         return cls(*(np.concatenate(column) for column in columns))
 
-    def take(self, rows: np.ndarray) -> Pose:
+    def take(self, rows: np.ndarray) -> PoseColumns:
         """Some of them, in the order of `rows`, int or bool (m,)."""
-        return Pose(self.lean[rows], self.parts[rows], self.seen[rows])
+        return PoseColumns(self.lean[rows], self.parts[rows], self.seen[rows])
 
     @property
     def known(self) -> np.ndarray:
@@ -57,7 +57,7 @@ class Pose:
         return np.isfinite(self.lean) & np.isfinite(self.parts).all(axis=(1, 2, 3)) & np.isfinite(self.seen).all(axis=1)
 
 
-def pose_entries(pose: Pose | None, count: int) -> list[dict[str, Any]]:
+def pose_entries(pose: PoseColumns | None, count: int) -> list[dict[str, Any]]:
     """What `detections.json` says of the pose of each of `count` detections; empty where it is not known."""
     if pose is None:
         return [{} for _ in range(count)]
@@ -74,7 +74,7 @@ def pose_entries(pose: Pose | None, count: int) -> list[dict[str, Any]]:
     return entries
 
 
-def read_pose(results: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -> Pose | None:
+def read_pose(results: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -> PoseColumns | None:
     """The pose of detections read from a file; None where none of them has one.
 
     Args:
@@ -87,7 +87,9 @@ def read_pose(results: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -
     if not any("lean" in result or "parts" in result for result in results):
         return None
     count, corners = len(results), len(PART_NAMES)
-    pose = Pose(np.full(count, np.nan), np.full((count, corners, 4, 2), np.nan), np.full((count, corners), np.nan))
+    pose = PoseColumns(
+        np.full(count, np.nan), np.full((count, corners, 4, 2), np.nan), np.full((count, corners), np.nan)
+    )
     for place, result in enumerate(results):
         if "lean" not in result and "parts" not in result:
             continue

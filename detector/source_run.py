@@ -49,8 +49,11 @@ class Stage(Protocol):
     def finish(self) -> None:
         """The source of the last frames was read to its end."""
 
+    def stop(self) -> None:
+        """It was broken off, as a run that is ended from outside is: what was found until then is kept."""
+
     def discard(self) -> None:
-        """It was not."""
+        """It failed: nothing of it is kept."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def detect_sources(
     Args:
         model: a detector with torchvision's interface, in eval mode, on `device`.
         sources: of `upright.detector.video.find_sources`.
-        stage: gets every frame; `finish` or `discard` after each source, and `discard` when this function ends early.
+        stage: gets every frame; `finish` or `discard` after each source, and `stop` when this function ends early.
         device: where the model is.
         batch_size: frames a call of the model at most; fewer where they are large.
         progress: show a progress bar where stderr is a terminal.
@@ -106,8 +109,9 @@ def detect_sources(
             for count in done:
                 run.timing.frames += count
                 bar.update(count)
-    finally:
-        stage.discard()
+    except BaseException:  # Ctrl-C, say
+        stage.stop()
+        raise
     run.timing.wall = perf_counter() - start
     return run.timing, run.notes, run.errors
 

@@ -85,7 +85,7 @@ def person_strips(image: np.ndarray, found: Detected, labels: Sequence[str]) -> 
     Args:
         image: uint8 (H, W, 3), RGB.
         found: with its pose.
-        labels: n texts, written on the first cell, each word on a line.
+        labels: n texts, written on the first cell above the lean.
 
     Returns:
         n strips uint8 (h, w, 3), RGB, all of one size; parts that are probably hidden are dim.
@@ -101,7 +101,7 @@ def person_strips(image: np.ndarray, found: Detected, labels: Sequence[str]) -> 
                 crop = cv2.addWeighted(crop, 0.35, np.full_like(crop, DARK), 0.65, 0)
             _frame(crop, colour)
             crops.append(crop)
-        cells = [context_cell(image, found.boxes[i], whole[i], parts[i], f"{label} {lean[i]:+.0f}{DEGREE}"), *crops]
+        cells = [context_cell(image, found.boxes[i], whole[i], parts[i], [label, f"{lean[i]:+.0f}{DEGREE}"]), *crops]
         gap = np.full((CELL_HEIGHT, GAP, 3), DARK, np.uint8)
         strips.append(np.concatenate([piece for cell in cells for piece in (gap, cell)] + [gap], axis=1))
     return strips
@@ -161,7 +161,12 @@ def crops_panel(image: np.ndarray, found: Detected, fixed: bool) -> np.ndarray:
 
 
 def context_cell(
-    image: np.ndarray, box: np.ndarray, whole: np.ndarray, parts: np.ndarray, label: str, side: int = CELL_HEIGHT
+    image: np.ndarray,
+    box: np.ndarray,
+    whole: np.ndarray,
+    parts: np.ndarray,
+    labels: Sequence[str],
+    side: int = CELL_HEIGHT,
 ) -> np.ndarray:
     """A person and the surroundings as they are in the picture, with the outlines of what is cut out.
 
@@ -170,7 +175,7 @@ def context_cell(
         box: (4,), x1 y1 x2 y2 in pixels.
         whole: (4, 2), and
         parts: (3, 4, 2), quadrilaterals in pixels.
-        label: written into the corner, each word on a line.
+        labels: lines of text, written into the corner.
         side: of the cell, in pixels.
 
     Returns:
@@ -187,7 +192,7 @@ def context_cell(
     cell = np.ascontiguousarray(upright_crop(image, square, (side, side)))
     for quadrilateral, colour in lines:
         outline(cell, (quadrilateral - square[0]) * side / (2 * half), colour, 1)
-    for i, text in enumerate(label.split()):
+    for i, text in enumerate(labels):
         (wide, text_height), below = text_size(text, 0.36, 1)
         high = text_height + below + 1
         cv2.rectangle(cell, (0, i * high), (wide + 4, (i + 1) * high), DARK, cv2.FILLED)

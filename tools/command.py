@@ -18,7 +18,7 @@ from upright.detector.settings import PRESETS, Settings
 from upright.errors import InputError, InputWarning
 
 # Packages that a plain install leaves out, and the extra that brings them.
-EXTRAS = {"albumentations": "train", "tensorboard": "train", "h5py": "experiments"}
+EXTRAS = {"albumentations": "train", "tensorboard": "train", "h5py": "experiments", "trackers": "tracks"}
 
 # What ends a program from outside; SIGHUP is not everywhere.
 STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]

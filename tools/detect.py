@@ -3,12 +3,14 @@
     python tools/detect.py street.mp4 --output found
     python tools/detect.py photos/ a.jpg b.avi --output found --threshold 0.7
     python tools/detect.py street.mp4 --output found --weights runs/mine/best.safetensors --device cuda --batch-size 8
-    python tools/detect.py street.mp4 --output found --crops
+    python tools/detect.py street.mp4 --output found --pose --crops
+    python tools/detect.py street.mp4 --output found --track --line door=320,0,320,480 --outputs json,jsonl,events
 
 Writes an annotated copy of every picture and video (MPEG-4 at the same size and frame rate) and one
 `detections.json`: ids from 1 in the order of the inputs, one entry a picture or video frame, boxes
-[x, y, width, height] in pixels, frames counted from 0, seconds = frame / frame rate. People below the threshold are
-neither drawn nor written.
+[x, y, width, height] in pixels, frames counted from 0, seconds = frame / frame rate. Weights that tell how people stand
+add "lean" (degrees of the trunk from upright, clockwise) and "parts" (quadrilaterals of head, torso and legs, and how
+likely each is seen). People below the threshold are neither drawn nor written.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 
 from upright.errors import InputError
 from upright.tools.command import run
+from upright.tools.output_flags import add_output_flags, build_outputs, chosen_outputs, watched_of
 
 
 def main() -> None:
@@ -28,17 +31,24 @@ def main() -> None:
     parser.add_argument("--weights", metavar="FILE", help="a weights file (default: the released ones)")
     parser.add_argument("--threshold", type=float, metavar="X", help="lowest score, 0 to 1 (default: the weights' own)")
     parser.add_argument(
-        "--crops", action="store_true", help="also write NAME-crops: what the spatial transformers read of each person"
+        "--pose", action="store_true", help="draw head, torso, legs and lean of each person, by an arrow up the body"
+    )
+    parser.add_argument(
+        "--crops", action="store_true", help="also write NAME-crops: each person cut out and set upright, and the parts"
     )
     parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     parser.add_argument(
         "--batch-size", type=int, default=1, metavar="N", help="frames a call of the model (default: 1)"
     )
+    add_output_flags(parser)
     arguments = parser.parse_args()
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise InputError(f"--threshold {arguments.threshold:g} is not a score: use 0 to 1")
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size {arguments.batch_size} is not a number of frames: use 1 or more")
+    if arguments.no_copies and (arguments.pose or arguments.crops):
+        raise InputError("--pose and --crops are drawn into annotated copies: leave --no-copies out")
+    chosen_outputs(arguments)
     detect(arguments)
 
 
@@ -49,46 +59,44 @@ def detect(arguments: argparse.Namespace) -> None:
     from upright.detector.inference import choose_device
     from upright.detector.recording import Recorder
     from upright.detector.source_run import detect_sources
-    from upright.detector.sources import RESULTS, find_sources
+    from upright.detector.sources import find_sources
     from upright.detector.weights import load_detector
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it has to say, our errors say in one line
+    watched = watched_of(arguments)
+    if arguments.track:
+        import trackers  # noqa: F401  # before any work: it may not be installed
     notes: list[str] = []
     sources = find_sources(arguments.inputs, arguments.output, notes)
     device = choose_device(arguments.device)
     model = load_detector(arguments.weights, device)
-    transformation = None
-    if arguments.crops:
-        transformation = model.pose_pool_transformation
-        if transformation is None:
-            raise InputError("these weights have no spatial transformers, so there are no crops: leave --crops out")
-        model.return_theta = True
+    for flag in ("pose", "crops", "fallen"):
+        if getattr(arguments, flag) and not model.tells_pose:
+            raise InputError(f"these weights do not tell how people stand: leave --{flag} out, or take others")
     try:
         arguments.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {arguments.output} ({error.strerror}): give another") from None
 
     threshold = model.settings.threshold if arguments.threshold is None else arguments.threshold
-    recorder = Recorder(threshold, transformation)
-
-    def write_results() -> None:
-        if recorder.images:
-            settings = {"weights": arguments.weights or "released", "threshold": threshold}
-            recorder.write(arguments.output / RESULTS, settings)
-
+    settings = {"weights": arguments.weights or "released", "threshold": threshold}
+    outputs = build_outputs(arguments, watched, settings)
+    recorder = Recorder(threshold, outputs, track=arguments.track, watched=watched)
     try:
         timing, more, errors = detect_sources(model, sources, recorder, device=device, batch_size=arguments.batch_size)
-    except BaseException:  # Ctrl-C, say: what is finished stays, and the file speaks of just that
-        write_results()
+    except BaseException:  # Ctrl-C, say: what was found until then stays
+        recorder.close()
         raise
     try:
-        write_results()
+        recorder.close()
     except InputError as fault:
         errors.append(fault)
     for note in notes + more:
         print(f"warning: {note}", file=sys.stderr)
-    people = len(recorder.detections)
+    people = recorder.people
     print(f"{timing.summary()}; {people} detection{'s' * (people != 1)} in {arguments.output}")
+    for name, count in recorder.crossings.items():
+        print(f"{name}: {count}")
     for failure in errors[:-1]:
         print(f"error: {' '.join(str(failure).split())}", file=sys.stderr)
     if errors:

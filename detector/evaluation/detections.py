@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from upright.detector.pose_entries import Pose
+from upright.detector.pose_entries import PoseColumns
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Detections:
     image_index: np.ndarray
     boxes: np.ndarray
     scores: np.ndarray
-    pose: Pose | None = None
+    pose: PoseColumns | None = None
 
     def __len__(self) -> int:
         return len(self.scores)

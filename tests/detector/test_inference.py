@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from upright.detector import inference
-from upright.detector.detected import Detected
+from upright.detector.annotated_copies import AnnotatedCopies
 from upright.detector.inference import ahead, batches, choose_device, detect_dataset, detect_pictures
 from upright.detector.model import build_detector
-from upright.detector.recording import Recorder, crops_panel
+from upright.detector.recording import Recorder
+from upright.detector.result_files import DetectionsFile
 from upright.detector.source_run import detect_sources
 from upright.detector.sources import find_sources
-from upright.detector.spatial_transformer import Affine
 from upright.detector.video import VideoReader, write_picture
 from upright.errors import InputError
 
@@ -146,7 +146,7 @@ def test_frames_and_pictures_keep_order_and_numbers(tmp_path, batch_size):
     write_video(tmp_path / "b.avi", [10, 60, 110, 160, 210])
     write_picture(tmp_path / "c.png", plain_picture(90))
     sources = find_sources([tmp_path / name for name in ("a.png", "b.avi", "c.png")], tmp_path / "out")
-    recorder = Recorder(threshold=0.5)
+    recorder = recorder_into(tmp_path)
     timing, notes, errors = detect_sources(Stub().eval(), sources, recorder, batch_size=batch_size, progress=False)
     assert (notes, errors, timing.frames) == ([], [], 7)
     assert [image["id"] for image in recorder.images] == list(range(1, 8))
@@ -169,7 +169,7 @@ def test_a_source_that_cannot_be_read_is_passed_over(tmp_path):
     data = (tmp_path / "b.png").read_bytes()
     (tmp_path / "b.png").write_bytes(data[: len(data) // 2])
     sources = find_sources([tmp_path / name for name in names], tmp_path / "out")
-    recorder = Recorder(0.5)
+    recorder = recorder_into(tmp_path)
     timing, _, errors = detect_sources(Stub().eval(), sources, recorder, progress=False)
     assert len(errors) == 1
     assert "b.png" in str(errors[0])
@@ -188,7 +188,7 @@ def test_a_run_that_ends_early_leaves_nothing_half_written(tmp_path):
     write_video(tmp_path / "a.avi", [100] * 3)
     write_video(tmp_path / "b.avi", [100] * 20)
     sources = find_sources([tmp_path / "a.avi", tmp_path / "b.avi"], tmp_path / "out")
-    recorder = Recorder(0.5)
+    recorder = recorder_into(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         detect_sources(Failing().eval(), sources, recorder, progress=False)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.mp4"]
@@ -225,7 +225,7 @@ def test_a_picture_that_the_model_fails_on_is_the_only_one_without_result(tmp_pa
 
     for name, size in {"a.png": (64, 48), "b.png": (64, 1), "c.png": (64, 48)}.items():
         write_picture(tmp_path / name, plain_picture(100, size))
-    recorder = Recorder(0.5)
+    recorder = recorder_into(tmp_path)
     sources = find_sources([tmp_path], tmp_path / "out")
     _, _, errors = detect_sources(Choosy().eval(), sources, recorder, batch_size=batch_size, progress=False)
     (error,) = errors
@@ -239,7 +239,7 @@ def test_a_video_that_cannot_be_finished_is_noted(tmp_path, monkeypatch):
     monkeypatch.setattr("upright.detector.video.count_packets", lambda path: 2)
     write_video(tmp_path / "a.avi", [100] * 3)
     write_video(tmp_path / "b.avi", [100] * 2)
-    recorder = Recorder(0.5)
+    recorder = recorder_into(tmp_path)
     sources = find_sources([tmp_path / "a.avi", tmp_path / "b.avi"], tmp_path / "out")
     _, _, (error,) = detect_sources(Stub().eval(), sources, recorder, progress=False)
     assert "2 of 3 frames" in str(error)
@@ -303,26 +303,40 @@ def test_the_stages_overlap(tmp_path):
     assert min(timing.decoding, timing.model, timing.drawing, timing.wall) > 0
 
 
-def test_crops_video_has_one_size_whatever_is_found(tmp_path):
-    model_theta = Affine().identity().repeat(9, 4, 1)
-    boxes = np.array([[5.0 * i, 5.0, 5.0 * i + 10, 30.0] for i in range(9)])
-    everyone = Detected(boxes, np.linspace(0.9, 0.5, 9), proposals=boxes, theta=model_theta)
-    nobody = everyone.above(0.95)
-    image = plain_picture(100, (81, 61))
-    panels = [crops_panel(image, found, Affine(), fixed=True) for found in (everyone, nobody)]
-    assert panels[0].shape == panels[1].shape
-    assert panels[0].shape[0] % 2 == panels[0].shape[1] % 2 == 0
-    assert crops_panel(image, everyone, Affine(), fixed=False).shape[0] > panels[0].shape[0], "all nine in a picture"
+def test_the_pose_is_in_pixels_of_a_picture_that_was_made_smaller(monkeypatch):
+    class Posed(Stub):
+        def forward(self, images):
+            corner = torch.tensor([float(images[0].shape[2]), float(images[0].shape[1])])
+            (found,) = super().forward(images)
+            return [
+                found
+                | {"lean": torch.tensor([30.0, 0]), "whole": corner.expand(2, 4, 2), "parts": corner.expand(2, 3, 4, 2)}
+            ]
+
+    model = Posed().eval()
+    monkeypatch.setattr(inference, "MOST_PIXELS", 40 * 30)
+    (found,) = detect_pictures(model, [plain_picture(100, (80, 60))])
+    assert found["whole"].tolist() == [[[80, 60]] * 4] * 2
+    assert found["parts"].shape == (2, 3, 4, 2)
+    assert (found["parts"] == torch.tensor([80.0, 60])).all()
+    assert found["lean"].tolist() == [30, 0]
 
 
-def test_threshold_keeps_scores_proposals_and_theta_together():
-    theta = torch.arange(3 * 2 * 6).reshape(3, 2, 6).float()
-    boxes = np.arange(12.0).reshape(3, 4)
-    found = Detected(boxes, np.array([0.9, 0.5, 0.1]), proposals=boxes, theta=theta)
-    kept = found.above(0.5)
-    assert kept.scores.tolist() == [0.9, 0.5]
-    assert kept.boxes.shape == kept.proposals.shape == (2, 4)
-    torch.testing.assert_close(kept.theta, theta[:2])
+def test_the_pose_of_a_data_set_stands_beside_its_detections(boards):
+    class Posed(Stub):
+        def forward(self, images):
+            outputs = super().forward(images)
+            for number, output in enumerate(outputs, sum(self.batches) - len(images)):
+                quadrilaterals = torch.full((2, 4, 4, 2), float(number))
+                output |= {"lean": torch.full((2,), 10.0 * number), "seen": torch.full((2, 3), 0.5)}
+                output |= {"whole": quadrilaterals[:, 0], "parts": quadrilaterals[:, 1:]}
+            return outputs
+
+    found = detect_dataset(Posed(), boards, progress=False)
+    assert found.pose is not None
+    assert found.pose.lean.tolist() == (10.0 * found.image_index).tolist()
+    assert (found.pose.parts == found.image_index[:, None, None, None]).all()
+    assert detect_dataset(Stub(), boards, progress=False).pose is None
 
 
 @pytest.mark.parametrize("name", ["gpu9", "cuda:99", "meta:-1"])

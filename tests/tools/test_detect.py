@@ -33,6 +33,15 @@ def weights(tiny, tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def posed(tiny, tmp_path_factory) -> Path:
+    """The same with transformers that were to be taught: it tells how people stand."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("posed") / "random.safetensors"
+    save_weights(path, build_detector(replace(tiny, teach=1.0)), {})
+    return path
+
+
 @pytest.fixture
 def call(call_main, weights):
     """Run the tool in this process, with the weights that know nothing or with others."""
@@ -115,22 +124,38 @@ def test_one_entry_a_frame_also_where_nothing_was_found(tmp_path, call):
     assert content["detections"] == []
 
 
-def test_crops_come_beside_the_annotated_copies(tmp_path, call):
+def test_crops_come_beside_the_annotated_copies(tmp_path, call, posed):
     cv2.imwrite(str(tmp_path / "x.png"), street(1))
     odd = VideoWriter(tmp_path / "walk.avi", 29.97, (65, 49))
     for seed in range(2):
         odd.write(street(seed, (65, 49)))
     odd.close()
     out = tmp_path / "out"
-    status, _, err = call(
-        tmp_path / "x.png", odd.path, "--output", out, "--threshold", "0.2", "--crops", "--batch-size", 2
-    )
+    arguments = [tmp_path / "x.png", odd.path, "--output", out, "--threshold", "0.2", "--batch-size", 2]
+    status, _, err = call(*arguments, "--crops", "--pose", "--weights", posed, with_weights=False)
     assert (status, err) == (0, "")
     assert {path.name for path in out.iterdir()} == {
         "detections.json", "x.png", "x-crops.png", "walk.avi", "walk-crops.mp4",
     }  # fmt: skip
     assert len(list(VideoReader(out / "walk-crops.mp4"))) == 2
     assert next(iter(VideoReader(out / "walk.avi"))).shape == (49, 65, 3)
+    posed_copy = cv2.imread(str(out / "x.png"))
+    call(*arguments, "--weights", posed, with_weights=False)
+    assert (cv2.imread(str(out / "x.png")) != posed_copy).any(), "--pose draws more than boxes"
+
+
+def test_each_detection_tells_how_the_person_stands(tmp_path, call, posed):
+    cv2.imwrite(str(tmp_path / "x.png"), street(1))
+    arguments = [tmp_path / "x.png", "--output", tmp_path / "out", "--threshold", "0.2", "--weights", posed]
+    assert call(*arguments, with_weights=False).status == 0
+    detections = json.loads((tmp_path / "out/detections.json").read_text())["detections"]
+    assert detections
+    for found in detections:
+        assert -180 <= found["lean"] <= 180
+        assert list(found["parts"]) == ["head", "torso", "legs"]
+        for part in found["parts"].values():
+            assert np.shape(part["quadrilateral"]) == (4, 2)
+            assert 0 <= part["seen"] <= 1
 
 
 def test_a_light_detector_finds_what_its_threshold_lets_through(tiny_light, tmp_path, call_main):
@@ -145,14 +170,13 @@ def test_a_light_detector_finds_what_its_threshold_lets_through(tiny_light, tmp_
         assert bool(content["detections"]) == (threshold == 0)
 
 
-def test_crops_of_a_model_without_transformers_are_refused(tmp_path, call, tiny):
-    from dataclasses import replace
-
-    save_weights(tmp_path / "plain.safetensors", build_detector(replace(tiny, transformers=0)), {})
+@pytest.mark.parametrize("flag", ["--crops", "--pose"])
+def test_weights_that_tell_no_pose_are_refused_where_it_is_to_be_drawn(tmp_path, call, flag):
     cv2.imwrite(str(tmp_path / "x.png"), street())
-    arguments = [tmp_path / "x.png", "--output", tmp_path / "out", "--weights", tmp_path / "plain.safetensors"]
-    assert "--crops" in call(*arguments, "--crops", with_weights=False).fault
-    assert call(*arguments, with_weights=False)[0] == 0
+    arguments = [tmp_path / "x.png", "--output", tmp_path / "out"]
+    assert flag in call(*arguments, flag).fault
+    assert not (tmp_path / "out").exists()
+    assert call(*arguments).status == 0
 
 
 def test_boxes_belong_to_the_picture_as_it_is_turned(tmp_path, call):
