@@ -48,21 +48,18 @@ function eventText(event) {
   }
 }
 
+// With `act` a row is a button that calls it with the event.
 function eventRow(event, act) {
   const text = element("span", { textContent: eventText(event) });
   if (event.kind === "fallen") text.className = "mark";
   const time = element("time", { textContent: clock(event.seconds, true) });
-  const row = element("button", { type: "button" }, time, text);
-  row.addEventListener("click", () => act(event));
+  const row = act ? element("button", { type: "button" }, time, text) : element("div", {}, time, text);
+  if (act) row.addEventListener("click", () => act(event));
   return element("li", {}, row);
 }
 
-function showStats(list, entries) {
+// Names and values, in a list of terms.
+function showTerms(list, entries) {
   list.replaceChildren(...entries.map(([name, value]) =>
     element("div", {}, element("dt", { textContent: name }), element("dd", { textContent: value }))));
-}
-
-function showFacts(list, entries) {
-  list.replaceChildren(...entries.flatMap(([name, value]) =>
-    [element("dt", { textContent: name }), element("dd", { textContent: value })]));
 }

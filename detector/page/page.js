@@ -16,7 +16,6 @@ function showEntry(entry) {
   document.title = `${entry.name} · Upright`;
   byId("video-part").hidden = entry.block === null;
   byId("picture-part").hidden = entry.block !== null;
-  byId(entry.block === null ? "picture-facts" : "video-facts").append(byId("run"));
   if (entry.block === null) showPictures(); else showVideo(JSON.parse(entry.block.textContent));
 }
 
@@ -28,7 +27,7 @@ function showVideo(value) {
   const stats = [["people on average", (source.people / Math.max(1, source.frames)).toFixed(1)], ["people at most", most]];
   if (source.tracked) stats.push(["tracks", source.tracks_total.toLocaleString("en")]);
   for (const [name, count] of Object.entries(source.crossings)) stats.push([name, count.toLocaleString("en")]);
-  showStats(byId("stats"), stats);
+  showTerms(byId("stats"), stats);
   viewer.show(source);
   chart.show(source.chart, source.events, source.last > source.first ? source.last : null);
   byId("chart-hint").textContent = viewer.screen.hidden ? "" : "Click, or use the arrow keys, to go there";
@@ -162,7 +161,7 @@ function showPictures() {
   const counts = [...byId("gallery").children].map((row) => Number(row.dataset.people));
   const people = counts.reduce((sum, count) => sum + count, 0);
   byId("subtitle").textContent = many(people, "person", "people");
-  showStats(byId("stats"), [["people", people], ["pictures with people", counts.filter(Boolean).length]]);
+  showTerms(byId("stats"), [["people", people], ["pictures with people", counts.filter(Boolean).length]]);
   showFound();
   showRun([]);
 }
@@ -176,7 +175,7 @@ function showFound() {
 function showRun(more) {
   const value = (one) => (typeof one === "number" ? one.toLocaleString("en") : one);
   const figures = Object.entries(run.figures).map(([name, one]) => [name, value(one)]);
-  showFacts(byId("facts"), [...Object.entries(run.settings), ...(entries.length > 1 ? more.map(([name, one]) =>
+  showTerms(byId("facts"), [...Object.entries(run.settings), ...(entries.length > 1 ? more.map(([name, one]) =>
     [`${name} in this one`, one]) : []), ...figures]);
 }
 
