@@ -37,7 +37,7 @@ function scoreColour(score) {
 function eventText(event) {
   const who = `Person ${event.track}`;
   const after = event.duration === null || event.duration === undefined ? "" : ` after ${lasting(event.duration)}`;
-  const way = event.direction ? ` (${event.direction})` : "";
+  const way = { left: " to the left", right: " to the right", up: " upwards", down: " downwards" }[event.direction] ?? "";
   switch (event.kind) {
     case "crossed": return `${who} crossed ${event.name}${way}`;
     case "entered": return `${who} entered ${event.name}`;

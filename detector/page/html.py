@@ -28,7 +28,7 @@ def page_start(title: str, body: str, policy: str) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
+        '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">\n'
         f"<title>{html.escape(printable(title))}</title>\n<style>\n{asset('style.css')}</style>\n</head>\n<body>\n"
         f"{asset(body)}"

@@ -38,7 +38,9 @@ STREAM_SIZE = (1280, 960)  # pixels of the picture at most
 MOST_STREAMS = 16  # at a time
 PATIENCE = 20.0  # seconds until a client that takes nothing is left
 BOUNDARY = "upright-frame"
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self'; connect-src 'self'"
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+)
 SCRIPTS = ("chart.js", "elements.js", "live.js")
 
 
@@ -253,7 +255,9 @@ class Handler(BaseHTTPRequestHandler):
         if not self._is_addressed():
             self.send_error(403, "This page answers to its own address alone")
         elif path == "/":
-            self._answer("text/html; charset=utf-8", page_start("Upright, live", "live.html", POLICY) + page_end(SCRIPTS))
+            self._answer(
+                "text/html; charset=utf-8", page_start("Upright, live", "live.html", POLICY) + page_end(SCRIPTS)
+            )
         elif path == "/counts.json":
             self._answer("application/json", json.dumps(self.server.state.counts()))
         elif path == "/chart.json":

@@ -36,7 +36,6 @@ function showVideo(value) {
   showEvents();
   showTracks();
   showHeat();
-  showRun([["detections", source.people.toLocaleString("en")]]);
 }
 
 function showKinds() {
@@ -163,20 +162,12 @@ function showPictures() {
   byId("subtitle").textContent = many(people, "person", "people");
   showTerms(byId("stats"), [["people", people], ["pictures with people", counts.filter(Boolean).length]]);
   showFound();
-  showRun([]);
 }
 
 function showFound() {
   for (const row of byId("gallery").children) {
     row.hidden = byId("found-only").checked && row.dataset.people === "0";
   }
-}
-
-function showRun(more) {
-  const value = (one) => (typeof one === "number" ? one.toLocaleString("en") : one);
-  const figures = Object.entries(run.figures).map(([name, one]) => [name, value(one)]);
-  showTerms(byId("facts"), [...Object.entries(run.settings), ...(entries.length > 1 ? more.map(([name, one]) =>
-    [`${name} in this one`, one]) : []), ...figures]);
 }
 
 byId("event-kind").addEventListener("change", showEvents);
@@ -186,4 +177,6 @@ byId("found-only").addEventListener("change", showFound);
 byId("source").append(...entries.map((entry, i) => element("option", { textContent: entry.name, value: i })));
 byId("source").addEventListener("change", () => showEntry(entries[byId("source").value]));
 byId("chooser").hidden = entries.length < 2;
+showTerms(byId("facts"), [...Object.entries(run.settings), ...Object.entries(run.figures)].map(([name, value]) =>
+  [name, typeof value === "number" ? value.toLocaleString("en") : value]));
 showEntry(entries[0]);
