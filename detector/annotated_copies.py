@@ -80,4 +80,6 @@ class AnnotatedCopies:
 
 def track_labels(track: np.ndarray, scores: np.ndarray) -> list[str]:
     """Number and score of each person, the score alone of one without a number."""
-    return [f"{number}: {score:.2f}" if number > 0 else f"{score:.2f}" for number, score in zip(track, scores, strict=True)]
+    return [
+        f"{number}: {score:.2f}" if number > 0 else f"{score:.2f}" for number, score in zip(track, scores, strict=True)
+    ]

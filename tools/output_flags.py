@@ -101,9 +101,7 @@ def watched_of(arguments: argparse.Namespace) -> list[Line | Zone | Fallen]:
         raise InputError("--fallen-seconds goes with --fallen DEGREES: add it")
     if arguments.fallen is not None:
         if not 0 < arguments.fallen < 180:
-            raise InputError(
-                f"--fallen {arguments.fallen:g} is no lean that can be passed: use 1 to 179 degrees, 60 say"
-            )
+            raise InputError(f"--fallen {arguments.fallen:g} is no lean to pass: use 1 to 179 degrees, 60 say")
         seconds = 1.0 if arguments.fallen_seconds is None else arguments.fallen_seconds
         if not 0 <= seconds < math.inf:
             raise InputError(f"--fallen-seconds {seconds:g} is no time: use 0 or more")

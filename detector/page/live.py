@@ -39,7 +39,8 @@ MOST_STREAMS = 16  # at a time
 PATIENCE = 20.0  # seconds until a client that takes nothing is left
 BOUNDARY = "upright-frame"
 POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'"
 )
 SCRIPTS = ("chart.js", "elements.js", "live.js")
 

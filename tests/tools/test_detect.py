@@ -300,13 +300,17 @@ def test_output_that_is_a_file_or_the_inputs_own_folder_is_refused(tmp_path, cal
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_is_finished_and_nothing_half_done(tmp_path, weights):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_ended_keeps_all_that_was_found_until_then(tmp_path, weights, number):
     cv2.imwrite(str(tmp_path / "a.png"), street())
     write_video(tmp_path / "b.avi", 3000)
     out = tmp_path / "out"
     inputs = [tmp_path / "a.png", tmp_path / "b.avi"]
     process = subprocess.Popen(
-        [sys.executable, ROOT / "tools" / "detect.py", *inputs, "--output", out, "--weights", weights],
+        [
+            *(sys.executable, ROOT / "tools" / "detect.py", *inputs, "--output", out, "--weights", weights),
+            *("--track", "--outputs", "json,jsonl,csv"),
+        ],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -315,14 +319,23 @@ def test_ctrl_c_keeps_what_is_finished_and_nothing_half_done(tmp_path, weights):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
-    while not list(out.glob(".b*")) and process.poll() is None and time.monotonic() < deadline:
+    lines = out / "detections.jsonl"
+    while not (lines.exists() and lines.read_text().count("\n") > 20) and time.monotonic() < deadline:
+        assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
     assert err == "interrupted\n"
-    assert sorted(path.name for path in out.iterdir()) == ["a.png", "detections.json"]
-    assert len(json.loads((out / "detections.json").read_text())["images"]) == 1
+    assert {path.name for path in out.iterdir()} == {
+        *("a.png", "b.mp4", "detections.json", "detections.jsonl", "detections.csv")
+    }
+    content = json.loads((out / "detections.json").read_text())
+    count = len(content["images"])
+    assert 20 < count < 3001
+    assert len(list(VideoReader(out / "b.mp4"))) == count - 1
+    assert [json.loads(line)["frame"] for line in lines.read_text().splitlines()] == [None, *range(count - 1)]
+    assert (out / "detections.csv").read_text().count("\n") == 1 + len(content["detections"])
 
 
 def test_names_that_are_no_utf8_are_kept(tmp_path, call):
