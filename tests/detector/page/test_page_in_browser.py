@@ -13,9 +13,11 @@ from upright.detector.page import page as page_module
 from upright.detector.page.page import Page
 from upright.detector.sources import Source
 
+pytestmark = pytest.mark.slow  # a browser takes its time to start
+
 TIME = "() => byId('video').currentTime"
 READY = "() => byId('video').readyState >= 2 && !byId('video').seeking"
-# Opacity of the overlay at a point in 0..1 of the picture.
+# Opacity of the overlay at a point in 0..1 of the picture: of a box above 200, of a zone 38.
 OPACITY = """([x, y]) => { const c = byId('overlay'); const at = (part, side) => Math.floor(part * side);
     return c.getContext('2d').getImageData(at(x, c.width), at(y, c.height), 1, 1).data[3]; }"""
 NOBODY = Detected(np.zeros((0, 4)), np.zeros(0))
@@ -55,14 +57,14 @@ def test_a_click_into_the_chart_takes_the_video_there(opened):
         opened.locator("#chart").click(position={"x": left + share * (right - left), "y": 60})
         opened.wait_for_function(READY)
         assert opened.evaluate(TIME) == pytest.approx(share * 5.9, abs=0.05)
-        opened.wait_for_function("Math.abs(chart.time - byId('video').currentTime) < 0.11")
+        opened.wait_for_function("() => Math.abs(chart.time - byId('video').currentTime) < 0.11")
         cursor = float(opened.locator("#chart .cursor").get_attribute("x1"))
         assert cursor == pytest.approx(left + share * (right - left), abs=(right - left) / 59)
 
 
 def test_the_cursor_follows_the_video(opened):
     opened.evaluate("() => { byId('video').muted = true; return byId('video').play(); }")
-    opened.wait_for_function("chart.time > 0.5")
+    opened.wait_for_function("() => chart.time > 0.5")
     opened.evaluate("() => byId('video').pause()")
     now, time = opened.evaluate("[Number(byId('chart').getAttribute('aria-valuenow')), byId('video').currentTime]")
     assert now == pytest.approx(time, abs=0.3)
@@ -88,26 +90,26 @@ def test_the_chart_says_how_many_there_are_under_the_pointer(opened):
 
 def test_boxes_lie_over_the_people_of_the_frame_and_can_be_taken_away(opened):
     seek(opened, 2.5)  # person 1 from 110 to 140, person 2 at 270
-    assert opened.evaluate(OPACITY, [110 / 320, 150 / 240]) > 0
-    assert opened.evaluate(OPACITY, [270 / 320, 100 / 240]) > 0
-    assert opened.evaluate(OPACITY, [125 / 320, 150 / 240]) == 0
+    assert opened.evaluate(OPACITY, [110 / 320, 150 / 240]) > 200
+    assert opened.evaluate(OPACITY, [270 / 320, 100 / 240]) > 200
+    assert opened.evaluate(OPACITY, [125 / 320, 150 / 240]) < 200
     seek(opened, 5.0)
-    assert opened.evaluate(OPACITY, [210 / 320, 150 / 240]) > 0
-    assert opened.evaluate(OPACITY, [110 / 320, 110 / 240]) == 0
-    assert opened.evaluate(OPACITY, [270 / 320, 100 / 240]) == 0
+    assert opened.evaluate(OPACITY, [210 / 320, 150 / 240]) > 200
+    assert opened.evaluate(OPACITY, [110 / 320, 110 / 240]) < 200
+    assert opened.evaluate(OPACITY, [270 / 320, 100 / 240]) < 200
     opened.get_by_label("Boxes").uncheck()
-    assert opened.evaluate(OPACITY, [210 / 320, 150 / 240]) == 0
+    assert opened.evaluate(OPACITY, [210 / 320, 150 / 240]) < 200
 
 
 def test_the_copy_has_boxes_of_its_own(opened):
     seek(opened, 2.5)
     opened.get_by_label("Annotated copy").check()
     opened.wait_for_function(READY)
-    opened.wait_for_function("Math.abs(byId('video').currentTime - 2.5) < 0.06")
+    opened.wait_for_function("() => Math.abs(byId('video').currentTime - 2.5) < 0.06")
     assert opened.evaluate("byId('video').currentSrc").endswith("/street.mp4")
     assert "/in/" not in opened.evaluate("byId('video').currentSrc")
     assert not opened.get_by_label("Boxes").is_visible()
-    assert opened.evaluate(OPACITY, [110 / 320, 150 / 240]) == 0
+    assert opened.evaluate(OPACITY, [110 / 320, 150 / 240]) < 200
 
 
 def test_tracks_are_listed_with_their_pictures_and_lead_to_them(opened):
@@ -163,8 +165,11 @@ def test_figures_and_heat_map_are_there(opened):
         ["1.3", "people on average"], ["2", "people at most"], ["2", "tracks"], ["1", "door right"], ["0", "door left"],
     ]  # fmt: skip
     assert "released" in opened.locator("#facts").inner_text()
-    hottest = """() => { const c = byId('heat');
-        const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let best = 0; for (let i = 0; i < d.length; i += 4) if (d[i + 1] > d[best + 1]) best = i;
+    hottest = """() => {
+        const c = byId('heat');
+        const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        let best = 0;
+        for (let i = 0; i < d.length; i += 4) if (d[i + 1] > d[best + 1]) best = i;
         return [(best / 4 % c.width) / c.width, Math.floor(best / 4 / c.width) / c.height]; }"""
     x, y = opened.evaluate(hottest)
     assert (x, y) == pytest.approx((285 / 320, 140 / 240), abs=0.03)  # where person 2 stood
@@ -271,9 +276,9 @@ def test_where_the_boxes_end_the_page_says_so_and_shows_the_copy(tmp_path, walk,
     assert shown.get_by_label("Annotated copy").is_checked()
     shown.get_by_label("Annotated copy").uncheck()
     seek(shown, 1.0)
-    assert shown.evaluate(OPACITY, [50 / 320, 150 / 240]) > 0
+    assert shown.evaluate(OPACITY, [50 / 320, 150 / 240]) > 200
     seek(shown, 3.0)
-    assert shown.evaluate(OPACITY, [130 / 320, 150 / 240]) == 0
+    assert shown.evaluate(OPACITY, [130 / 320, 150 / 240]) < 200
 
 
 def test_a_run_without_tracks_says_how_to_get_them(tmp_path, walk, visit):
