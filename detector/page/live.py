@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 LATEST_EVENTS = 50
 STREAM_SIZE = (1280, 960)  # pixels of the picture at most
 MOST_STREAMS = 16  # at a time
+AGAIN = 0.5  # seconds until a picture is sent once more
 PATIENCE = 20.0  # seconds until a client that takes nothing is left
 BOUNDARY = "upright-frame"
 POLICY = (
@@ -187,9 +188,15 @@ class State:
             return self._over_time.as_json()
 
     def next_picture(self, after: int) -> tuple[int, bytes] | None:
-        """The latest frame as JPEG with its number, once that is another than `after`; None at the end."""
+        """The latest frame as JPEG with its number; None at the end.
+
+        It waits until the number is another than `after`, but no longer than `AGAIN`: browsers show a picture only
+        when the next one comes, and whoever went away is noticed only when something is sent.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self.closed or self._number != after)
+            self._changed.wait_for(lambda: self.closed or self._number != after, AGAIN)
+            while self._record is None and not self.closed:
+                self._changed.wait()
             if self.closed or self._record is None:
                 return None
             number, record = self._number, self._record
@@ -309,7 +316,7 @@ class Handler(BaseHTTPRequestHandler):
             while (picture := state.next_picture(number)) is not None:
                 number, data = picture
                 head = f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
-                # The boundary at once, not with the next picture: browsers show a part when they see its end.
+                # The boundary at once, not with the next picture: it is what ends a part.
                 self.wfile.write(head.encode("ascii") + data + b"\r\n" + boundary)
         finally:
             state.leave()
