@@ -13,7 +13,8 @@ from upright.detector.pose_drawing import draw_poses
 from upright.detector.recording import FrameRecord
 from upright.detector.sources import Frame, Source, crops_name
 from upright.detector.upright_crops import crops_panel
-from upright.detector.video import VideoWriter, write_picture
+from upright.detector.video_reader import VideoFormat
+from upright.detector.video_writer import VideoWriter, write_picture
 from upright.detector.watch_drawing import draw_watched
 
 
@@ -46,19 +47,20 @@ class AnnotatedCopies:
             drawn = draw_detections(frame.image, found.boxes, found.scores, labels)
         if frame.number is not None:
             draw_watched(drawn, self._watched, record.counts)
-        self._write(frame, frame.source.output, drawn)
+        self._write(frame, frame.source.output, drawn, frame.video)
         if self._crops:
             panel = crops_panel(frame.image, found, fixed=frame.number is not None)
-            self._write(frame, crops_name(frame.source.output), panel)
+            beside = None if frame.video is None else frame.video.beside()
+            self._write(frame, crops_name(frame.source.output), panel, beside)
 
-    def _write(self, frame: Frame, path: Path, image: np.ndarray) -> None:
+    def _write(self, frame: Frame, path: Path, image: np.ndarray, like: VideoFormat | None) -> None:
         if frame.fps is None:
             write_picture(path, image)
             self._finished.append(path)
             return
         if path not in self._videos:
-            self._videos[path] = VideoWriter(path, frame.fps, image.shape[1::-1])
-        self._videos[path].write(image)
+            self._videos[path] = VideoWriter(path, frame.fps, image.shape[1::-1], like)
+        self._videos[path].write(image, frame.seconds)
 
     def finish(self, events: tuple[Event, ...]) -> None:
         """The videos get their names."""

@@ -12,7 +12,7 @@ from upright.detector.events import Event
 from upright.detector.recording import FrameRecord
 from upright.detector.result_lines import track_numbers, yolo_lines
 from upright.detector.sources import Source
-from upright.detector.video import write_picture
+from upright.detector.video_writer import write_picture
 
 NUMBERED = re.compile(r"(\d{6,})[-.]")
 

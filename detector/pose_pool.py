@@ -58,10 +58,20 @@ class RegionLocalisation(nn.Module):
         assert regression.bounds is not None
         self.seen = nn.Linear(width, len(regression.bounds.priors))
 
-    def forward(self, glance: Tensor) -> tuple[Tensor, Tensor]:
-        """Theta (R, N P) and logits (R, N) of a glance (R, C, S, S)."""
+    def forward(self, glance: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Of a glance (R, C, S, S): theta (R, N, P), logits of what is seen (R, N), and directions (R, N, 2).
+
+        The directions are those of the turns before they become unit vectors; None where the family does not turn.
+        """
         features = self.trunk(glance)
-        return self.regression(features), self.seen(features)
+        bounds = self.regression.bounds
+        assert bounds is not None
+        raw = self.regression.raw(features)
+        theta, seen = bounds(raw), self.seen(features)
+        if not bounds.turns:
+            return theta, seen, None
+        turn = raw.unflatten(1, (len(bounds.priors), -1))[..., :2]
+        return theta, seen, turn + turn.new_tensor([1.0, 0.0])
 
 
 class PoseNormalisingPool(nn.Module):
@@ -163,12 +173,12 @@ class PoseNormalisingPool(nn.Module):
             features, boxes, image_shapes: as of `forward`.
             glanced: maps that the glance reads, where they are not `features`.
         """
-        regions = Regions.assigned(boxes, self.strides, CELLS)
-        pose = self.look(features if glanced is None else glanced, regions)
-        return self.warp(features, regions, pose.detached() if self.taught else pose), pose
+        pose = self.look(features if glanced is None else glanced, boxes)
+        return self.warp(features, boxes, pose.detached() if self.taught else pose), pose
 
-    def look(self, features: dict[str, Tensor], regions: Regions) -> Pose:
-        """The pose of regions."""
+    def look(self, features: dict[str, Tensor], boxes: list[Tensor]) -> Pose:
+        """The pose of regions; arguments as those of `forward`."""
+        regions = Regions.assigned(boxes, self.strides, CELLS)
         maps = [features[name][:, : self.glance_channels] for name in self.names]
         frames = regions.squared() if self.taught else regions
         side = self.glance_size
@@ -177,12 +187,12 @@ class PoseNormalisingPool(nn.Module):
         if not self.taught:
             theta = self.localisation(glance.flatten(1)).unflatten(1, (self.transformers, -1))
             return Pose(theta, frames.centre, frames.half)
-        theta, seen = self.localisation(glance)
-        theta = theta.unflatten(1, (self.transformers, -1))
-        return Pose(theta, frames.centre, frames.half, seen, regions.half / frames.half)
+        theta, seen, directions = self.localisation(glance)
+        return Pose(theta, frames.centre, frames.half, seen, regions.half / frames.half, directions)
 
-    def warp(self, features: dict[str, Tensor], regions: Regions, pose: Pose) -> Tensor:
-        """The canonical crops (R, C, S, S) of regions in their pose."""
+    def warp(self, features: dict[str, Tensor], boxes: list[Tensor], pose: Pose) -> Tensor:
+        """The canonical crops (R, C, S, S) of regions in their pose; other arguments as those of `forward`."""
+        regions = Regions.assigned(boxes, self.strides, CELLS)
         maps = [features[name] for name in self.names]
         side = self.size * self.bin_samples
         crops = regions.read(maps, pose.points(self.transformation, self.crop_points), (side, side))

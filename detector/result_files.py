@@ -67,7 +67,7 @@ class GrowingFile:
         """Write all of it into another file."""
         if self._file is not None:
             self._file.seek(0)
-            shutil.copyfileobj(cast(BinaryIO, self._file), other, 1 << 20)
+            shutil.copyfileobj(cast(BinaryIO, self._file), other, 1 << 16)
             self._file.seek(self._size)
 
     def close(self) -> None:

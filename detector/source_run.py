@@ -83,7 +83,7 @@ def detect_sources(
 
     Args:
         model: a detector with torchvision's interface, in eval mode, on `device`.
-        sources: of `upright.detector.video.find_sources`.
+        sources: of `upright.detector.sources.find_sources`.
         stage: gets every frame; `finish` or `discard` after each source, and `stop` when this function ends early.
         device: where the model is.
         batch_size: frames a call of the model at most; fewer where they are large.

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from upright.datasets.pictures import PICTURE_SUFFIXES, is_heic, read_picture
-from upright.detector.video import VideoReader
+from upright.detector.video_reader import VideoFormat, VideoReader
 from upright.errors import InputError
 
 VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv"}
@@ -39,17 +39,23 @@ class Source:
 
 @dataclass(frozen=True)
 class Frame:
-    """One decoded picture: uint8 (H, W, 3), RGB; of a video also its number from 0 and its fps."""
+    """One decoded picture.
+
+    Attributes:
+        source: where it is from.
+        image: uint8 (H, W, 3), RGB.
+        number: of a video's frame, from 0; None of a picture, as the next three.
+        fps: the video's, the mean where its rate is variable.
+        seconds: when the frame is shown, by the container's time stamps.
+        video: what a copy of the video takes over.
+    """
 
     source: Source
     image: np.ndarray
     number: int | None = None
     fps: float | None = None
-
-    @property
-    def seconds(self) -> float | None:
-        """Time in the annotated video. Containers' own time stamps are missing or shifted too often."""
-        return None if self.number is None or self.fps is None else self.number / self.fps
+    seconds: float | None = None
+    video: VideoFormat | None = None
 
 
 def find_sources(inputs: Sequence[str | Path], output: str | Path, notes: list[str] | None = None) -> list[Source]:
@@ -85,7 +91,7 @@ def find_sources(inputs: Sequence[str | Path], output: str | Path, notes: list[s
         sources.append(Source(path, target, video, _frames(path) if video else 1))
     originals = {source.path.resolve(): source.path for source in sources}
     for source in sources:
-        for copy in (source.output, source.output.with_suffix(".avi"), crops_name(source.output)):
+        for copy in (source.output, crops_name(source.output)):
             if copy.resolve() in originals:
                 raise InputError(
                     f"the output would overwrite the input {originals[copy.resolve()]}: give another folder as --output"
@@ -227,15 +233,16 @@ def read_frames(source: Source, notes: list[str]) -> Generator[Frame, None, None
         yield Frame(source, read_picture(source.path, notes))
         return
     reader = VideoReader(source.path)
-    for number, image in enumerate(reader):
-        yield Frame(source, image, number, reader.fps)
+    for number, (seconds, image) in enumerate(reader.timed()):
+        yield Frame(source, image, number, reader.fps, seconds, reader.format)
     if reader.damaged:
         notes.append(
-            f"{source.path}: {reader.damaged} frame{'s' * (reader.damaged != 1)} in between could not be decoded; "
+            f"{source.path}: {reader.damaged} frame{'s' * (reader.damaged != 1)} could not be decoded; "
             "the copy goes on without. Fetch it again for the rest"
         )
     if reader.cut_off:
         notes.append(
-            f"{source.path}: {reader.read} frames could be read of the {reader.announced} that its header announces; "
-            "it may be cut off. They are kept: fetch it again for the rest"
+            f"{source.path}: {reader.read} frames could be read, up to {reader.reached:.1f} s of the "
+            f"{reader.duration:.1f} s that its header announces; it may be cut off. They are kept: fetch it again for "
+            "the rest"
         )

@@ -62,7 +62,7 @@ def write_crop_sheet(path: Path, weights: str | None) -> bool:
     from upright.datasets.synthetic import SyntheticPedestrians
     from upright.detector.detect import detect
     from upright.detector.upright_crops import crop_sheet, person_strips
-    from upright.detector.video import write_picture
+    from upright.detector.video_writer import write_picture
     from upright.detector.weights import load_detector
 
     model = load_detector(weights)

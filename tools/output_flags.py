@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +151,7 @@ def build_outputs(
     folder: Path = arguments.output
     counted = ["people", *Watcher(watched).counts()]
 
-    def beside(name: str, suffix: str = "") -> Any:
+    def beside(name: str, suffix: str = "") -> Callable[[Source], Path]:
         """Gives each source its path in a folder of that name, as its copy has it in the output folder."""
 
         def place(source: Source) -> Path:
@@ -159,7 +160,7 @@ def build_outputs(
 
         return place
 
-    made = {
+    made: dict[str, Callable[[], Output]] = {
         "json": lambda: DetectionsFile(folder / RESULTS, settings),
         "jsonl": lambda: TextOutput(folder / "detections.jsonl", lines.json_lines, lines.last_json_line),
         "csv": lambda: TextOutput(
@@ -175,13 +176,18 @@ def build_outputs(
         "yolo": lambda: FrameFiles(beside("labels"), write_labels),
         "people": lambda: FrameFiles(beside("people"), write_people),
     }
-    live = []
-    if arguments.serve is not None:
-        live = [LivePage(arguments.host or "127.0.0.1", arguments.serve, watched)]  # before any file: it may be refused
-        print(f"live page: {live[0].address}", flush=True)
-    copies = [] if arguments.no_copies else [AnnotatedCopies(arguments.pose, arguments.crops, watched)]
-    pages = [Page(folder, settings, watched, not arguments.no_copies)] if arguments.page else []
-    return [*copies, *(made[name]() for name in chosen_outputs(arguments)), *pages, *live]
+    live: list[Output] = []
+    if arguments.serve is not None:  # before any file: it may be refused
+        page = LivePage(arguments.host or "127.0.0.1", arguments.serve, watched)
+        print(f"live page: {page.address}", flush=True)
+        live.append(page)
+    outputs: list[Output] = []
+    if not arguments.no_copies:
+        outputs.append(AnnotatedCopies(arguments.pose, arguments.crops, watched))
+    outputs += [made[name]() for name in chosen_outputs(arguments)]
+    if arguments.page:
+        outputs.append(Page(folder, settings, watched, not arguments.no_copies))
+    return outputs + live
 
 
 def _named_points(

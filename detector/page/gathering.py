@@ -224,6 +224,7 @@ class VideoPage:
     people: int = 0
     first: float = 0.0
     last: float = 0.0
+    copy_start: float = 0.0  # seconds of the video at which its copy begins
     size: tuple[int, int] = (1, 1)
     events: list[Event] = field(default_factory=list)
     events_total: int = 0
@@ -238,6 +239,7 @@ class VideoPage:
         size = (image.shape[1], image.shape[0])
         if self.heat is None:
             self.size, self.first = size, seconds
+            self.copy_start = record.frame.video.start if record.frame.video else 0.0
             self.still, self.heat = jpeg_uri(smaller(image, STILL_WIDTH)), HeatMap(size)
         self.frames += 1
         self.people += len(found.scores)
@@ -260,6 +262,7 @@ class VideoPage:
             "people": self.people,
             "first": self.first,
             "last": self.last,
+            "copy_start": self.copy_start,
             "width": self.size[0],
             "height": self.size[1],
             "chart": self.over_time.as_json(),

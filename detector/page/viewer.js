@@ -46,6 +46,7 @@ class Viewer {
     this.onTime = onTime;
     this.selected = 0;
     this.shown = null;
+    this.offset = 0; // seconds of the source at which the video in the page begins: a copy may be of a part
     byId("boxes").addEventListener("change", () => this.draw());
     byId("copy").addEventListener("change", () => this.load(byId("copy").checked));
     byId("fullscreen").addEventListener("click", () => {
@@ -54,11 +55,11 @@ class Viewer {
     byId("fullscreen").hidden = !document.fullscreenEnabled;
     this.video.addEventListener("error", () => this.failed());
     for (const name of ["seeked", "loadeddata", "timeupdate"]) {
-      this.video.addEventListener(name, () => this.update(this.video.currentTime));
+      this.video.addEventListener(name, () => this.update(this.video.currentTime + this.offset));
     }
     if ("requestVideoFrameCallback" in this.video) {
       const next = (_, frame) => {
-        this.update(frame.mediaTime);
+        this.update(frame.mediaTime + this.offset);
         this.video.requestVideoFrameCallback(next);
       };
       this.video.requestVideoFrameCallback(next);
@@ -85,20 +86,21 @@ class Viewer {
   }
 
   load(copy) {
-    const seconds = this.shown === null ? this.source.first : this.video.currentTime;
+    const seconds = this.shown === null ? this.source.first : this.video.currentTime + this.offset;
     const address = copy ? this.source.copy : this.source.original;
     byId("copy").checked = copy;
     byId("boxes-label").hidden = copy;
     byId("no-video").hidden = true;
     this.shown = address;
     this.copy = copy;
+    this.offset = copy ? this.source.copy_start : 0;
     if (!address) {
       this.failed();
       return;
     }
     this.screen.hidden = false;
     this.video.src = address;
-    if (seconds > 0) this.seek(seconds);
+    if (seconds > this.offset) this.seek(seconds);
   }
 
   failed() {
@@ -123,7 +125,7 @@ class Viewer {
 
   seek(seconds) {
     if (this.screen.hidden) this.update(seconds);
-    else this.video.currentTime = seconds;
+    else this.video.currentTime = Math.max(0, seconds - this.offset);
   }
 
   select(track) {

@@ -20,7 +20,8 @@ from upright.detector.recording import Recorder
 from upright.detector.result_files import DetectionsFile
 from upright.detector.source_run import detect_sources
 from upright.detector.sources import find_sources
-from upright.detector.video import VideoReader, write_picture
+from upright.detector.video_reader import VideoReader
+from upright.detector.video_writer import write_picture
 from upright.errors import InputError
 
 
@@ -254,7 +255,7 @@ def test_a_picture_that_the_model_fails_on_is_the_only_one_without_result(tmp_pa
 
 
 def test_a_video_that_cannot_be_finished_is_noted(tmp_path, monkeypatch):
-    monkeypatch.setattr("upright.detector.video.count_packets", lambda path: 2)
+    monkeypatch.setattr("upright.detector.video_writer.count_packets", lambda path: 2)
     write_video(tmp_path / "a.avi", [100] * 3)
     write_video(tmp_path / "b.avi", [100] * 2)
     recorder = recorder_into(tmp_path)

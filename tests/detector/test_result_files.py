@@ -70,7 +70,7 @@ def play(recorder: Recorder, name: str, frames: int) -> None:
     for number in range(frames):
         x = 10.0 + 5 * number
         found = Detected(np.array([(x, 50, x + 20, 90), (0, 0, 5, 5)], np.float64), np.array([0.9, 0.3]))
-        recorder.add(Frame(source(name), image, number, FPS), found)
+        recorder.add(Frame(source(name), image, number, FPS, number / FPS), found)
 
 
 def picture(recorder: Recorder, name: str) -> None:

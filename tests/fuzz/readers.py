@@ -317,7 +317,7 @@ def make_videos(folder: Path) -> list[Path]:
 
 
 def read_videos(folder: Path) -> None:
-    from upright.detector.video import VideoReader
+    from upright.detector.video_reader import VideoReader
 
     path = max(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns)
     reader = VideoReader(path)

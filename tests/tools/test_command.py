@@ -60,7 +60,7 @@ def test_a_plain_install_finds_people_and_evaluates() -> None:
     """None of the modules that detecting and evaluating load need a package of the extras."""
     blocked = "; ".join(f"sys.modules[{name!r}] = None" for name in EXTRAS)
     modules = [
-        *("detector.detect", "detector.recording", "detector.video", "datasets.caltech", "datasets.citypersons"),
+        *("detector.detect", "detector.recording", "detector.video_reader", "datasets.caltech", "datasets.citypersons"),
         *("datasets.coco", "datasets.synthetic.video", "tools.detect", "tools.evaluate", "tools.demo"),
         *("detector.evaluation.plots", "detector.evaluation.worst"),
     ]

@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from upright.detector.model import build_detector
-from upright.detector.video import VideoReader, VideoWriter, write_picture
+from upright.detector.video_reader import VideoReader
+from upright.detector.video_writer import VideoWriter, write_picture
 from upright.detector.weights import save_weights, save_with_settings
 from upright.tools import detect
 

@@ -66,7 +66,9 @@ def events_at(number: int) -> tuple[Event, ...]:
 def record_at(number: int, source: Source) -> FrameRecord:
     found = people_at(number)
     counts = {"people": len(found.scores), "door right": int(number >= 33), "door left": 0, "yard": 0}
-    return FrameRecord(Frame(source, image_at(number), number, float(FPS)), found, events_at(number), counts)
+    return FrameRecord(
+        Frame(source, image_at(number), number, float(FPS), number / FPS), found, events_at(number), counts
+    )
 
 
 def write_video(path: Path, frames: int = FRAMES) -> Path:

@@ -12,6 +12,7 @@ from upright.detector.detected import Detected
 from upright.detector.page import page as page_module
 from upright.detector.page.page import Page
 from upright.detector.sources import Source
+from upright.detector.video_reader import VideoFormat
 
 pytestmark = pytest.mark.slow  # a browser takes its time to start
 
@@ -250,6 +251,26 @@ def test_without_the_original_the_copy_is_shown_and_without_both_a_line_says_why
     shown.wait_for_selector("#no-video:visible")
     assert "a.mp4" in shown.locator("#no-video").inner_text()
     assert not shown.locator("#screen").is_visible()
+
+
+def test_the_copy_of_a_part_is_moved_by_where_it_begins(tmp_path, walk, visit):
+    walk.write_video(tmp_path / "in" / "a.mp4")
+    walk.write_video(tmp_path / "a.mp4", 30)
+    page = Page(tmp_path, {}, walk.watched)
+    source = Source(tmp_path / "in" / "a.mp4", tmp_path / "a.mp4", True, 30)
+    page.begin(source)
+    for number in range(30, 60):
+        record = walk.record_at(number, source)
+        page.add(replace(record, frame=replace(record.frame, video=VideoFormat(start=3.0))))
+    page.finish(())
+    page.close()
+    shown = visit(page.path.as_uri())
+    shown.wait_for_function(READY)
+    assert shown.evaluate(TIME) == pytest.approx(3.0)
+    seek(shown, 4.5)
+    shown.get_by_label("Annotated copy").check()
+    shown.wait_for_function("() => byId('video').readyState >= 2 && Math.abs(byId('video').currentTime - 1.5) < 0.06")
+    shown.wait_for_function("() => Math.abs(chart.time - 4.5) < 0.06")
 
 
 def test_a_form_that_browsers_do_not_play_needs_a_copy(tmp_path, walk, visit):
