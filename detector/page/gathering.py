@@ -224,6 +224,7 @@ class VideoPage:
     people: int = 0
     first: float = 0.0
     last: float = 0.0
+    aspect: float = 1.0  # width of a pixel over its height
     copy_start: float = 0.0  # seconds of the video at which its copy begins
     size: tuple[int, int] = (1, 1)
     events: list[Event] = field(default_factory=list)
@@ -239,7 +240,8 @@ class VideoPage:
         size = (image.shape[1], image.shape[0])
         if self.heat is None:
             self.size, self.first = size, seconds
-            self.copy_start = record.frame.video.start if record.frame.video else 0.0
+            if record.frame.video is not None:
+                self.aspect, self.copy_start = float(record.frame.video.aspect), record.frame.video.start
             self.still, self.heat = jpeg_uri(smaller(image, STILL_WIDTH)), HeatMap(size)
         self.frames += 1
         self.people += len(found.scores)
@@ -262,6 +264,7 @@ class VideoPage:
             "people": self.people,
             "first": self.first,
             "last": self.last,
+            "aspect": self.aspect,
             "copy_start": self.copy_start,
             "width": self.size[0],
             "height": self.size[1],

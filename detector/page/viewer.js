@@ -71,8 +71,9 @@ class Viewer {
     this.source = source;
     this.boxes = new Boxes(source.boxes);
     this.selected = 0;
-    this.screen.style.aspectRatio = `${source.width} / ${source.height}`;
-    this.screen.style.maxWidth = `calc(72vh * ${source.width / source.height})`;
+    this.width = source.width * source.aspect; // as it is shown; pixels need not be squares
+    this.screen.style.aspectRatio = `${this.width} / ${source.height}`;
+    this.screen.style.maxWidth = `calc(72vh * ${this.width / source.height})`;
     this.shown = null;
     byId("copy-label").hidden = !(source.original && source.copy);
     const until = source.boxes.until;
@@ -148,8 +149,8 @@ class Viewer {
     this.canvas.height = Math.round(height * finer);
     const pen = this.canvas.getContext("2d");
     // A screen of another shape, full screen say, leaves margins beside the video.
-    const scale = Math.min(width / this.source.width, height / this.source.height);
-    const [wide, high] = [scale * this.source.width, scale * this.source.height];
+    const scale = Math.min(width / this.width, height / this.source.height);
+    const [wide, high] = [scale * this.width, scale * this.source.height];
     pen.setTransform(finer, 0, 0, finer, (finer * (width - wide)) / 2, (finer * (height - high)) / 2);
     const wanted = !this.copy && byId("boxes").checked;
     if (wanted) for (const shape of this.source.shapes) this.drawShape(pen, shape, scale);
@@ -160,7 +161,7 @@ class Viewer {
   }
 
   drawShape(pen, shape, scale) {
-    const points = shape.points.map(([x, y]) => [x * scale, y * scale]);
+    const points = shape.points.map(([x, y]) => [x * scale * this.source.aspect, y * scale]);
     pen.beginPath();
     for (const point of points) pen.lineTo(...point);
     if (points.length > 2) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -261,7 +262,7 @@ def test_the_copy_of_a_part_is_moved_by_where_it_begins(tmp_path, walk, visit):
     page.begin(source)
     for number in range(30, 60):
         record = walk.record_at(number, source)
-        page.add(replace(record, frame=replace(record.frame, video=VideoFormat(start=3.0))))
+        page.add(replace(record, frame=replace(record.frame, video=VideoFormat(ticks=1000, start=3.0))))
     page.finish(())
     page.close()
     shown = visit(page.path.as_uri())
@@ -271,6 +272,22 @@ def test_the_copy_of_a_part_is_moved_by_where_it_begins(tmp_path, walk, visit):
     shown.get_by_label("Annotated copy").check()
     shown.wait_for_function("() => byId('video').readyState >= 2 && Math.abs(byId('video').currentTime - 1.5) < 0.06")
     shown.wait_for_function("() => Math.abs(chart.time - 4.5) < 0.06")
+
+
+def test_pixels_that_are_no_squares_are_shown_as_the_browser_shows_them(tmp_path, walk, visit):
+    page = Page(tmp_path, {}, walk.watched)
+    source = Source(walk.write_video(tmp_path / "a.mp4", 5), tmp_path / "copy.mp4", True, 5)
+    page.begin(source)
+    record = walk.record_at(3, source)
+    page.add(replace(record, frame=replace(record.frame, video=VideoFormat(ticks=1000, aspect=Fraction(3, 2)))))
+    page.finish(())
+    page.close()
+    shown = visit(page.path.as_uri())
+    box = shown.locator("#screen").bounding_box()
+    assert box["width"] / box["height"] == pytest.approx(320 * 1.5 / 240, abs=0.01)
+    seek(shown, 0.3)
+    for x, y in [(160, 150), (22, 150), (52, 150)]:  # the line in the middle, both sides of person 1
+        assert shown.evaluate(OPACITY, [x / 320, y / 240]) > 200
 
 
 def test_a_form_that_browsers_do_not_play_needs_a_copy(tmp_path, walk, visit):
