@@ -152,6 +152,8 @@ def build_pool(settings: Settings, strides: tuple[int, ...]) -> PoseNormalisingP
         settings.glance_size,
         settings.glance_channels,
         settings.bin_samples,
+        # The frames of many parts in every direction are more to tell than a way from a prior.
+        hidden=128 if settings.teach else 64,
         taught=settings.teach > 0,
     )
 

@@ -63,9 +63,6 @@ class SecondLook(Learnt):
 
     def crop(self, pictures: Tensor, frames: list[Tensor]) -> Tensor:
         """The crops (R, 3, 96, 64) themselves; arguments as those of `forward`."""
-        maps = [pictures]
-        for _ in STRIDES[1:]:
-            maps.append(avg_pool2d(maps[-1], 2, ceil_mode=True))
         together = torch.cat(frames)
         centre, high, up = together[:, None, :2], together[:, 2, None, None], together[:, None, 3:]
         half = torch.cat([high * CROP[1] / CROP[0], high], dim=2)  # (R, 1, 2)
@@ -78,6 +75,9 @@ class SecondLook(Learnt):
             for f, half_ in zip(frames, half[:, 0].split([len(f) for f in frames]), strict=True)
         ]
         regions = Regions.assigned(boxes, STRIDES, (CROP[0] * CROP[1]) ** 0.5)
+        maps = [pictures]
+        for _ in range(max((level for level, _, _ in regions.groups), default=0)):
+            maps.append(avg_pool2d(maps[-1], 2, ceil_mode=True))
         return regions.read(maps, points[:, None], CROP)
 
 

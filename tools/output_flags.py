@@ -13,6 +13,7 @@ from upright.errors import InputError
 if TYPE_CHECKING:
     from upright.detector.events import Fallen, Line, Zone
     from upright.detector.recording import Output
+    from upright.detector.shared_sources import Share
     from upright.detector.sources import Source
 
 OUTPUTS = {
@@ -25,6 +26,8 @@ OUTPUTS = {
     "yolo": "labels/NAME.txt, YOLO's text",
     "people": "people/NAME-1.jpg ..., each person cut out",
 }
+LINES = "detections.jsonl"
+TABLES = {"csv": "detections.csv", "counts": "counts.csv", "events": "events.csv"}
 FARTHEST = 1e5  # pixels of a line or zone from the corner of the picture
 
 
@@ -130,7 +133,10 @@ def chosen_outputs(arguments: argparse.Namespace) -> list[str]:
 
 
 def build_outputs(
-    arguments: argparse.Namespace, watched: list[Line | Zone | Fallen], settings: dict[str, Any]
+    arguments: argparse.Namespace,
+    watched: list[Line | Zone | Fallen],
+    settings: dict[str, Any],
+    part: Path | None = None,
 ) -> list[Output]:
     """The outputs that the flags ask for, those that can fail at the end of a source first.
 
@@ -138,6 +144,7 @@ def build_outputs(
         arguments: of a parser with `add_output_flags`, `--output`, `--pose` and `--crops`.
         watched: of `watched_of`.
         settings: that `detections.json` holds.
+        part: a folder for the files of all sources, which `join_outputs` joins; None where they are whole as they are.
     """
     from upright.detector import result_lines as lines
     from upright.detector.annotated_copies import AnnotatedCopies
@@ -149,6 +156,7 @@ def build_outputs(
     from upright.detector.sources import RESULTS
 
     folder: Path = arguments.output
+    common = folder if part is None else part
     counted = ["people", *Watcher(watched).counts()]
 
     def beside(name: str, suffix: str = "") -> Callable[[Source], Path]:
@@ -161,16 +169,16 @@ def build_outputs(
         return place
 
     made: dict[str, Callable[[], Output]] = {
-        "json": lambda: DetectionsFile(folder / RESULTS, settings),
-        "jsonl": lambda: TextOutput(folder / "detections.jsonl", lines.json_lines, lines.last_json_line),
+        "json": lambda: DetectionsFile(common / RESULTS, settings),
+        "jsonl": lambda: TextOutput(common / LINES, lines.json_lines, lines.last_json_line),
         "csv": lambda: TextOutput(
-            folder / "detections.csv", lines.detection_rows, head=lines.csv_line(lines.DETECTION_COLUMNS)
+            common / TABLES["csv"], lines.detection_rows, head=lines.csv_line(lines.DETECTION_COLUMNS)
         ),
         "counts": lambda: TextOutput(
-            folder / "counts.csv", lines.count_rows, head=lines.csv_line(lines.count_columns(counted))
+            common / TABLES["counts"], lines.count_rows, head=lines.csv_line(lines.count_columns(counted))
         ),
         "events": lambda: TextOutput(
-            folder / "events.csv", lines.event_rows, lines.last_event_rows, lines.csv_line(lines.EVENT_COLUMNS)
+            common / TABLES["events"], lines.event_rows, lines.last_event_rows, lines.csv_line(lines.EVENT_COLUMNS)
         ),
         "mot": lambda: TextPerSource(beside("mot", ".txt"), lines.mot_lines),
         "yolo": lambda: FrameFiles(beside("labels"), write_labels),
@@ -184,10 +192,27 @@ def build_outputs(
     outputs: list[Output] = []
     if not arguments.no_copies:
         outputs.append(AnnotatedCopies(arguments.pose, arguments.crops, watched))
-    outputs += [made[name]() for name in chosen_outputs(arguments)]
+    names = chosen_outputs(arguments)
+    if part is not None and "json" in names:  # it is made of the lines in the end
+        names = list(dict.fromkeys("jsonl" if name == "json" else name for name in names))
+    outputs += [made[name]() for name in names]
     if arguments.page:
         outputs.append(Page(folder, settings, watched, not arguments.no_copies))
     return outputs + live
+
+
+def join_outputs(arguments: argparse.Namespace, settings: dict[str, Any], shares: list[Share]) -> None:
+    """Join what `build_outputs` wrote into the folders of the shares."""
+    from upright.detector.joined_results import join_detections, join_texts
+    from upright.detector.result_files import DetectionsFile
+    from upright.detector.sources import RESULTS
+
+    for name in chosen_outputs(arguments):
+        if name == "json":
+            join_detections(shares, LINES, DetectionsFile(arguments.output / RESULTS, settings))
+        elif name == "jsonl" or name in TABLES:
+            file = LINES if name == "jsonl" else TABLES[name]
+            join_texts([share.folder / file for share in shares], arguments.output / file, headed=name in TABLES)
 
 
 def _named_points(

@@ -90,7 +90,7 @@ def compare_crossings(true: Sequence[Crossing], seen: Sequence[Crossing], within
     ).reshape(len(true), len(seen))
     # Those that count first, then the nearer in time.
     worth = np.array([[near[i, j] * (1 + true[i].counts) for j in range(len(seen))] for i in range(len(true))])
-    pairs = zip(*linear_sum_assignment(worth.reshape(near.shape), maximize=True), strict=True)
-    pairs = [(i, j) for i, j in pairs if near[i, j]]
+    rows, columns = linear_sum_assignment(worth.reshape(near.shape), maximize=True)
+    pairs = [(i, j) for i, j in zip(rows, columns, strict=True) if near[i, j]]
     left_out = sum(not true[i].counts for i, _ in pairs)
     return sum(one.counts for one in true), len(seen) - left_out, len(pairs) - left_out

@@ -102,6 +102,7 @@ def score(clips: list[Clip], threshold: float, every: int = 1) -> dict[str, floa
             boxes = truth["boxes"]
             tall = boxes[:, 3] - boxes[:, 1] >= LEAST_HEIGHT
             wanted = (truth["track"] >= 0) & ~truth["ignore"] & tall & (truth["visible_ratio"] >= LEAST_SEEN)
+            assert found.track is not None  # `tracked` sets it
             known = found.track > 0
             score.add(boxes[wanted], truth["track"][wanted], boxes[~wanted], found.boxes[known], found.track[known])
     return score.figures()
