@@ -5,6 +5,7 @@
     python tools/detect.py street.mp4 --output found --weights runs/mine/best.safetensors --device cuda --batch-size 8
     python tools/detect.py street.mp4 --output found --pose --crops
     python tools/detect.py street.mp4 --output found --track --line door=320,0,320,480 --outputs json,jsonl,events
+    python tools/detect.py street.mp4 --output found --track --page --serve 8000
     torchrun --nproc-per-node 4 tools/detect.py videos/ --output found --no-copies --outputs csv
 
 Writes an annotated copy of every picture and video (MPEG-4 at the same size and frame rate) and one
@@ -62,6 +63,8 @@ def main() -> None:
         raise InputError(f"--batch-size {arguments.batch_size} is not a number of frames: use 1 or more")
     if arguments.no_copies and (arguments.pose or arguments.crops):
         raise InputError("--pose and --crops are drawn into annotated copies: leave --no-copies out")
+    if started_together() and (arguments.page or arguments.serve is not None):
+        raise InputError("--page and --serve show the run of one process: leave them out, or start it alone")
     chosen_outputs(arguments)
     detect(arguments)
 
