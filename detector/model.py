@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
@@ -15,12 +16,13 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform, res
 from upright.detector.backbone import PyramidBackbone
 from upright.detector.dense_proposals import DenseProposals
 from upright.detector.person_priors import PERSON_PRIORS, SQUARE_PRIORS
+from upright.detector.picture_size import resized_sides
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 from upright.detector.proposal_network import ProposalNetwork
 from upright.detector.region_head import RegionHead
 from upright.detector.regions import RegionHeads
 from upright.detector.second_look import SecondLook
-from upright.detector.settings import Settings, refuse_thin
+from upright.detector.settings import Settings
 from upright.detector.shufflenet import ShuffleNetPyramid
 from upright.detector.spatial_transformer import Transformation, transformations
 from upright.errors import InputError
@@ -49,12 +51,13 @@ class PictureTransform(GeneralizedRCNNTransform):
     """torchvision's resize, normalise and batch; in training the augmentation has resized already."""
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, Any]:
-        height, width = image.shape[-2:]
-        scale = min(self.min_size[0] / min(height, width), self.max_size / max(height, width))
-        if self.training or scale == 1:
+        if self.training:
             return image, target
-        refuse_thin(width, height, min_size=self.min_size[0], max_size=self.max_size)
-        return super().resize(image, target)
+        height, width = image.shape[-2:]
+        size = resized_sides(height, width, min(self.min_size), self.max_size)
+        if size == (height, width):
+            return image, target
+        return interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0], target
 
     def postprocess(
         self,

@@ -169,24 +169,6 @@ class Settings:
         return cls(**{**values, **lists})
 
 
-def refuse_thin(width: int, height: int, *, min_size: int, max_size: int) -> None:
-    """Check that a picture can be made as small as the detector takes it.
-
-    Args:
-        width, height: of the picture.
-        min_size, max_size: of the detector's settings.
-
-    Raises:
-        InputError: less than a pixel would be left of its shorter side.
-    """
-    short, long = sorted((width, height))
-    if short * min(min_size / short, max_size / long) < 1:
-        raise InputError(
-            f"{width} x {height} pixels are too thin: made {max_size} long, as the model takes them, less than one "
-            "pixel would be left of the other side"
-        )
-
-
 PRESETS = {
     # For a CPU, a small GPU, live video. No stride-4 level: it doubles the training step.
     "light": replace(
