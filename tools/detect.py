@@ -17,16 +17,25 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Event
 
 from upright.errors import InputError
 from upright.tools.command import run
+from upright.tools.input_flags import add_selection_flags, chosen_selection
 from upright.tools.output_flags import add_output_flags, build_outputs, chosen_outputs, watched_of
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a picture, a video, or a folder of them")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="a picture, a video, a folder of them, a quoted pattern, a text file of names, the number of a camera "
+        "(0), or the address of a stream (rtsp://, http://)",
+    )
     parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="where the results go")
     parser.add_argument("--weights", metavar="FILE", help="a weights file (default: the released ones)")
     parser.add_argument("--threshold", type=float, metavar="X", help="lowest score, 0 to 1 (default: the weights' own)")
@@ -40,6 +49,7 @@ def main() -> None:
     parser.add_argument(
         "--batch-size", type=int, default=1, metavar="N", help="frames a call of the model (default: 1)"
     )
+    add_selection_flags(parser)
     add_output_flags(parser)
     arguments = parser.parse_args()
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
@@ -49,6 +59,7 @@ def main() -> None:
     if arguments.no_copies and (arguments.pose or arguments.crops):
         raise InputError("--pose and --crops are drawn into annotated copies: leave --no-copies out")
     chosen_outputs(arguments)
+    chosen_selection(arguments)
     detect(arguments)
 
 
@@ -57,6 +68,7 @@ def detect(arguments: argparse.Namespace) -> None:
     import cv2
 
     from upright.detector.inference import choose_device
+    from upright.detector.live import ended_by_signals
     from upright.detector.recording import Recorder
     from upright.detector.source_run import detect_sources
     from upright.detector.sources import find_sources
@@ -82,8 +94,18 @@ def detect(arguments: argparse.Namespace) -> None:
     settings = {"weights": arguments.weights or "released", "threshold": threshold}
     outputs = build_outputs(arguments, watched, settings)
     recorder = Recorder(threshold, outputs, track=arguments.track, watched=watched)
+    stop = Event()
     try:
-        timing, more, errors = detect_sources(model, sources, recorder, device=device, batch_size=arguments.batch_size)
+        with ended_by_signals(stop) if any(source.live for source in sources) else nullcontext():
+            timing, more, errors = detect_sources(
+                model,
+                sources,
+                recorder,
+                device=device,
+                batch_size=arguments.batch_size,
+                selection=chosen_selection(arguments),
+                stop=stop,
+            )
     except BaseException:  # Ctrl-C, say: what was found until then stays
         recorder.close()
         raise

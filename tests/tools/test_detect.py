@@ -136,10 +136,10 @@ def test_crops_come_beside_the_annotated_copies(tmp_path, call, posed):
     status, _, err = call(*arguments, "--crops", "--pose", "--weights", posed, with_weights=False)
     assert (status, err) == (0, "")
     assert {path.name for path in out.iterdir()} == {
-        "detections.json", "x.png", "x-crops.png", "walk.avi", "walk-crops.mp4",
+        "detections.json", "x.png", "x-crops.png", "walk.mp4", "walk-crops.mp4",
     }  # fmt: skip
     assert len(list(VideoReader(out / "walk-crops.mp4"))) == 2
-    assert next(iter(VideoReader(out / "walk.avi"))).shape == (49, 65, 3)
+    assert next(iter(VideoReader(out / "walk.mp4"))).shape == (49, 65, 3)
     posed_copy = cv2.imread(str(out / "x.png"))
     call(*arguments, "--weights", posed, with_weights=False)
     assert (cv2.imread(str(out / "x.png")) != posed_copy).any(), "--pose draws more than boxes"
