@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import torch
@@ -15,11 +14,12 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform, res
 
 from upright.detector.backbone import PyramidBackbone
 from upright.detector.dense_proposals import DenseProposals
-from upright.detector.person_priors import PERSON_PRIORS, SQUARE_PRIORS, PersonPart
+from upright.detector.person_priors import PERSON_PRIORS, SQUARE_PRIORS
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 from upright.detector.proposal_network import ProposalNetwork
 from upright.detector.region_head import RegionHead
 from upright.detector.regions import RegionHeads
+from upright.detector.second_look import SecondLook
 from upright.detector.settings import Settings
 from upright.detector.shufflenet import ShuffleNetPyramid
 from upright.detector.spatial_transformer import Transformation, transformations
@@ -121,7 +121,8 @@ class Detector(GeneralizedRCNN):
     @property
     def pretrained(self) -> tuple[nn.Module, ...]:
         """The parts that start from published weights, and learn at a rate of their own."""
-        return (*self.backbone.pretrained, *self.rpn.pretrained)
+        second_look = self.roi_heads.second_look
+        return (*self.backbone.pretrained, *self.rpn.pretrained, *(second_look.pretrained if second_look else ()))
 
     @property
     def pose_pool_transformation(self) -> Transformation | None:
@@ -147,17 +148,14 @@ def build_pool(settings: Settings, strides: tuple[int, ...]) -> PoseNormalisingP
         settings.channels,
         settings.pool_size,
         transformation,
-        [transformation.window(*priors[part]) for part in transformer_parts(settings)],
+        [transformation.window(*priors[part]) for part in settings.parts],
         settings.glance_size,
         settings.glance_channels,
         settings.bin_samples,
+        # The frames of many parts in every direction are more to tell than a way from a prior.
+        hidden=128 if settings.teach else 64,
         taught=settings.teach > 0,
     )
-
-
-def transformer_parts(settings: Settings) -> tuple[PersonPart, ...]:
-    """The part of each transformer: of `settings.priors`, from the first again where there are more transformers."""
-    return tuple(itertools.islice(itertools.cycle(settings.priors), settings.transformers))
 
 
 def build_backbone(settings: Settings, network: nn.Module | None) -> PyramidBackbone | ShuffleNetPyramid:
@@ -212,9 +210,14 @@ def build_heads(settings: Settings, strides: tuple[int, ...]) -> RegionHeads:
     return RegionHeads(
         pool,
         RegionHead(in_features, settings.head_width, pool.pose_features, settings.head_dropout),
-        parts=transformer_parts(settings),
+        parts=settings.parts,
         teach=settings.teach,
         taught=settings.taught,
+        tells_pose=settings.tells_pose,
+        second_look=None if settings.second_look == "none" else SecondLook(),
+        canonical=settings.second_look == "canonical",
+        looks=settings.looks,
+        second_share=settings.second_share,
         batch_size_per_image=settings.head_samples,
         score_target=settings.score_target,
         fusion=settings.fusion,

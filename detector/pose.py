@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ class Pose:
         centre, half: (R, 2), middle and half sides of the frame, x and y, in pixels of the resized picture.
         seen: (R, N), logits of how likely each transformer's part is seen; None where nobody teaches them.
         outline: (R, 2), half sides of the region in its frame, where the frame is not the region; None where it is.
+        directions: (R, N, 2), of free turns, before they became unit vectors; None where there are none.
     """
 
     theta: Tensor
@@ -29,16 +31,19 @@ class Pose:
     half: Tensor
     seen: Tensor | None = None
     outline: Tensor | None = None
+    directions: Tensor | None = None
 
     def rows(self, chosen: Tensor) -> Pose:
         """Those of some regions."""
-        seen, outline = (None if one is None else one[chosen] for one in (self.seen, self.outline))
-        return Pose(self.theta[chosen], self.centre[chosen], self.half[chosen], seen, outline)
+        return self._each(lambda one: one[chosen])
 
     def detached(self) -> Pose:
         """The same, of which nothing learns."""
-        seen, outline = (None if one is None else one.detach() for one in (self.seen, self.outline))
-        return Pose(self.theta.detach(), self.centre, self.half, seen, outline)
+        return self._each(Tensor.detach)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Pose:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Pose(**{name: None if value is None else change(value) for name, value in values.items()})
 
     def features(self) -> Tensor:
         """What a head is told of it, (R, F)."""

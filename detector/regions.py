@@ -7,7 +7,6 @@ at least 0.5) is neither positive nor negative: nobody can say what it shows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,59 +14,17 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
 from torchvision.ops import boxes as box_ops
 
-from upright.datasets.part_frames import PARTS
 from upright.detector.dense_proposals import Proposals
-from upright.detector.evaluation.calibration import SCORE_MARGIN
 from upright.detector.ignored import inside_ignored, people
+from upright.detector.judged import Judged, calibrated, paired_iou, person_logit, region_boxes
 from upright.detector.person_priors import PersonPart
 from upright.detector.pose import Pose, told
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 from upright.detector.region_head import RegionHead
+from upright.detector.region_reading import PICTURE
+from upright.detector.second_look import SecondLook, box_frames, upright_frames
 from upright.detector.suppression import matrix_suppression
 from upright.detector.teaching import lessons, taught_losses
-
-
-def paired_iou(boxes: Tensor, others: Tensor) -> Tensor:
-    """Intersection over union (n,) of boxes (n, 4) and others (n, 4), row by row."""
-    sides = torch.min(boxes[:, 2:], others[:, 2:]) - torch.max(boxes[:, :2], others[:, :2])
-    intersection = sides.clamp(min=0).prod(dim=1)
-    return intersection / (box_ops.box_area(boxes) + box_ops.box_area(others) - intersection).clamp(min=1e-6)
-
-
-def calibrated(scores: Tensor, scale: float, shift: float) -> Tensor:
-    """sigmoid(scale logit(score) + shift) of scores (n,) in 0..1; not touched by scale 1 and shift 0."""
-    if (scale, shift) == (1.0, 0.0):
-        return scores
-    return torch.sigmoid(scale * torch.logit(scores, eps=SCORE_MARGIN) + shift)
-
-
-def region_boxes(proposals: list[Tensor] | list[Proposals]) -> list[Tensor]:
-    """The boxes (n, 4) of each image's proposals, with or without scores."""
-    return [p.boxes if isinstance(p, Proposals) else p for p in proposals]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What is known of the regions of a batch before any of them is left out; R is their number.
-
-    Attributes:
-        regions: (n, 4) of each image, x1 y1 x2 y2 in pixels of the resized image.
-        first: (R,) logits of the first stage; None where proposals have none.
-        logits: (R, 2) of the regions, background and person.
-        deltas: (R, 4), from a region to its box, in torchvision's coding.
-        pose: of the regions, or None without transformers.
-    """
-
-    regions: list[Tensor]
-    first: Tensor | None
-    logits: Tensor
-    deltas: Tensor
-    pose: Pose | None
-
-
-def person_logit(logits: Tensor) -> Tensor:
-    """Logit (R,) of a person, float32, of the head's logits (R, 2) of background and person."""
-    return logits[:, 1].float() - logits[:, 0].float()
 
 
 class RegionHeads(RoIHeads):
@@ -79,6 +36,11 @@ class RegionHeads(RoIHeads):
         parts: of the pool's transformers.
         teach: weight of what teaches the transformers, see `upright.detector.teaching`; 0: nobody does.
         taught: the parts that are taught.
+        tells_pose: whether detections say how people are turned, and where their parts are.
+        second_look: judges the best regions once more, by crops of the picture; None: nobody does.
+        canonical: whether these crops are upright, in the pose of the person, or plain boxes.
+        looks: regions of an image that it sees.
+        second_share: exponent of its score in the final one, that of the score so far is 1 less that.
         batch_size_per_image: regions a picture that are learnt from, at most a quarter of them people.
         score_target: what a score is learnt as: "class", person or not, or "overlap", that of the refined box with the
             person, 0 for background (Li et al. 2020, *Generalized focal loss*, section 3).
@@ -102,6 +64,11 @@ class RegionHeads(RoIHeads):
         parts: tuple[PersonPart, ...] = (),
         teach: float = 0.0,
         taught: tuple[PersonPart, ...] = (),
+        tells_pose: bool = False,
+        second_look: SecondLook | None = None,
+        canonical: bool = False,
+        looks: int = 0,
+        second_share: float = 0.0,
         batch_size_per_image: int,
         score_target: str = "class",
         fusion: str = "region",
@@ -131,6 +98,11 @@ class RegionHeads(RoIHeads):
         self.parts = parts
         self.teach = teach
         self.taught = taught
+        self.tells_pose = tells_pose
+        self.second_look = second_look
+        self.canonical = canonical
+        self.looks = looks
+        self.second_share = second_share
         self.score_target = score_target
         self.fusion = fusion
         self.box_share = box_share
@@ -161,6 +133,8 @@ class RegionHeads(RoIHeads):
         losses = {"loss_classifier": logits.sum(), "loss_box_reg": deltas.sum()}
         if self.teach:
             losses |= self._teach(pose, labels, matched, targets)
+        if self.second_look is not None:
+            losses |= self._look_again(features, proposals, targets)
         if len(logits) == 0:  # every proposal lies on ignore regions
             return [], losses
         # torchvision's loss wants a box for each class; background has none, so both columns are the person's.
@@ -203,10 +177,35 @@ class RegionHeads(RoIHeads):
         )
         return {name: self.teach * loss for name, loss in losses.items()}
 
-    @property
-    def tells_pose(self) -> bool:
-        """Whether detections say how people are turned, and where their parts are: all parts were taught."""
-        return self.teach > 0 and set(PARTS) <= set(self.parts) & set(self.taught)
+    def _look_again(
+        self, features: dict[str, Tensor], proposals: list[Tensor] | list[Proposals], targets: list[dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """The loss of the second look at the best proposals: the overlap of each with its person, as 0 below a half."""
+        assert self.second_look is not None
+        best, wanted = [], []
+        for boxes, target in zip(region_boxes(proposals), targets, strict=True):
+            kept = boxes[~self._unclear(boxes, target)][: self.looks]
+            persons = people(target)["boxes"]
+            overlap = kept.new_zeros(len(kept))
+            if len(persons):
+                overlap = box_ops.box_iou(kept, persons.to(kept.dtype)).amax(dim=1)
+            best.append(kept)
+            wanted.append(overlap.where(overlap >= self.proposal_matcher.high_threshold, 0.0))
+        if sum(len(one) for one in best) == 0:
+            return {"loss_second_look": features[PICTURE].sum() * 0}
+        with torch.no_grad():
+            pose = self.box_roi_pool.look(features, best) if self.canonical else None
+            frames = self._frames(torch.cat(best), pose).split([len(one) for one in best])
+        logits = self.second_look(features[PICTURE], list(frames))
+        return {"loss_second_look": binary_cross_entropy_with_logits(logits, torch.cat(wanted))}
+
+    def _frames(self, boxes: Tensor, pose: Pose | None) -> Tensor:
+        """Where the second look looks, (n, 5), see `box_frames`; of boxes (n, 4) and their pose."""
+        if not self.canonical:
+            return box_frames(boxes)
+        assert pose is not None, "settings refuse a canonical crop without a pose"
+        corners = pose.quadrilaterals(self.box_roi_pool.transformation)
+        return upright_frames(corners[:, self.parts.index("whole")])
 
     def judge(
         self,
@@ -218,7 +217,8 @@ class RegionHeads(RoIHeads):
         boxes = region_boxes(proposals)
         logits, deltas, pose = self._look(features, boxes, image_shapes)
         first = [p.logits for p in proposals if isinstance(p, Proposals)]
-        return Judged(boxes, torch.cat(first) if first else None, logits.float(), deltas.float(), pose)
+        first_logits = torch.cat(first) if first else None
+        return Judged(boxes, first_logits, logits.float(), deltas.float(), pose, features[PICTURE])
 
     def decide(self, judged: Judged, image_shapes: list[tuple[int, int]]) -> list[dict[str, Tensor]]:
         """The detections of each image: both stages' scores as one, after suppression, calibrated."""
@@ -300,13 +300,14 @@ class RegionHeads(RoIHeads):
         deltas = judged.deltas if self.box_share == 1 else self.box_share * judged.deltas
         boxes = self.box_coder.decode(deltas, judged.regions).reshape(-1, 4).split(counts)
         rows = torch.arange(len(scores), device=scores.device).split(counts)
+        boxes = [box_ops.clip_boxes_to_image(box, shape) for box, shape in zip(boxes, image_shapes, strict=True)]
+        parts = list(scores.split(counts))
+        if self.decay is not None:
+            parts = [matrix_suppression(box, score, self.decay) for box, score in zip(boxes, parts, strict=True)]
+        if self.second_look is not None:
+            parts = self._rejudged(parts, boxes, rows, judged)
         results = []
-        for score, box, region, row, shape in zip(
-            scores.split(counts), boxes, judged.regions, rows, image_shapes, strict=True
-        ):
-            box = box_ops.clip_boxes_to_image(box, shape)
-            if self.decay is not None:
-                score = matrix_suppression(box, score, self.decay)
+        for score, box, region, row in zip(parts, boxes, judged.regions, rows, strict=True):
             score = calibrated(score, self.score_scale, self.score_shift)
             keep = torch.nonzero(score > self.score_thresh)[:, 0]
             keep = keep[box_ops.remove_small_boxes(box[keep], min_size=1)]
@@ -325,3 +326,21 @@ class RegionHeads(RoIHeads):
                     result["theta"] = judged.pose.theta[row[keep]]
             results.append(result)
         return results
+
+    def _rejudged(
+        self, scores: list[Tensor], boxes: list[Tensor], rows: Sequence[Tensor], judged: Judged
+    ) -> list[Tensor]:
+        """Scores of each image's regions after the second look at the best of them; `rows` are theirs in `judged`."""
+        assert self.second_look is not None
+        best = [score.topk(min(self.looks, len(score))).indices for score in scores]
+        chosen = torch.cat([row[picked] for row, picked in zip(rows, best, strict=True)])
+        if len(chosen) == 0:
+            return scores
+        seen = torch.cat([box[picked] for box, picked in zip(boxes, best, strict=True)])
+        frames = self._frames(seen, None if judged.pose is None else judged.pose.rows(chosen))
+        second = self.second_look(judged.pictures, list(frames.split([len(picked) for picked in best]))).sigmoid()
+        fused = []
+        for score, picked, own in zip(scores, best, second.split([len(picked) for picked in best]), strict=True):
+            share = self.second_share
+            fused.append(score.index_copy(0, picked, score[picked] ** (1 - share) * own**share))
+        return fused

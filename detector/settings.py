@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import cycle, islice
 from typing import Annotated, Any, Literal
 
 from upright.detector.option_fields import option_fields
-from upright.detector.person_priors import PersonPart
+from upright.detector.person_priors import PERSON_PRIORS, PersonPart
 from upright.errors import InputError
 
 LIGHT_HEIGHTS = (24.0, 35.0, 52.0, 76.0, 112.0, 165.0, 243.0, 360.0)  # two a level
 
 RETIRED = {"read": "pyramid"}  # settings of older weights files, and the value that asks for nothing more
 
-MAY_BE_ZERO = ("transformers", "first_stage_share", "box_share", "head_dropout", "teach")
+MAY_BE_ZERO = ("transformers", "first_stage_share", "box_share", "head_dropout", "teach", "second_share")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,12 @@ class Settings:
     priors: Annotated[tuple[PersonPart, ...], "where transformers start, in turn"] = ("whole", "head", "torso", "legs")
     teach: Annotated[float, "weight of the loss that teaches transformers the frames of parts; 0: nobody does"] = 0.0
     taught: Annotated[tuple[PersonPart, ...], "the parts that are taught"] = ("whole", "head", "torso", "legs")
+    second_look: Annotated[
+        Literal["none", "box", "canonical"],
+        "the best regions judged once more, by crops of the picture: plain boxes, or upright in the taught pose",
+    ] = "none"
+    looks: Annotated[int, "regions of a picture that the second look sees"] = 16
+    second_share: Annotated[float, "exponent of the second look's score, 0 to 1"] = 0.3
     bin_samples: Annotated[int, "points averaged in a bin of a canonical crop, a side"] = 1
     glance_size: Annotated[int, "points of the coarse look at a region, a side"] = 5
     glance_channels: Annotated[int, "channels that the coarse look reads"] = 32
@@ -95,7 +102,7 @@ class Settings:
             numbers = [v for v in (values if isinstance(values, tuple) else (values,)) if not isinstance(v, str)]
             if any(not 0 <= v < math.inf or (v == 0 and field.name not in MAY_BE_ZERO) for v in numbers):
                 raise InputError(f"no detector can be built with {field.name} = {values}: use numbers above 0")
-        for name in ("first_stage_share", "box_share", "head_dropout"):
+        for name in ("first_stage_share", "box_share", "head_dropout", "second_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} {getattr(self, name):g} is no share: use a number from 0 to 1")
         if self.fusion != "region" and self.proposals != "dense":
@@ -109,6 +116,11 @@ class Settings:
                 f"score_scale = {self.score_scale}, score_shift = {self.score_shift}, threshold = {self.threshold} are "
                 "no calibration: use a scale above 0, a finite shift, and a threshold from 0 to 1"
             )
+        if self.second_look == "canonical" and not self.tells_pose:
+            raise InputError(
+                "the second look is upright only where transformers are taught whole, head, torso and legs: "
+                "use teach above 0, or second_look box"
+            )
         if self.teach and self.transformers == 0:
             raise InputError("without transformers nobody can be taught: use teach 0")
         if self.transformers < 0 or (self.transformers and self.channels % self.transformers):
@@ -120,6 +132,16 @@ class Settings:
             raise InputError(
                 f"the glance reads {self.glance_channels} of {self.channels} channels: use at most all of them"
             )
+
+    @property
+    def parts(self) -> tuple[PersonPart, ...]:
+        """The part of each transformer: of `priors`, from the first again where there are more transformers."""
+        return tuple(islice(cycle(self.priors), self.transformers))
+
+    @property
+    def tells_pose(self) -> bool:
+        """Whether detections say how people are turned, and where their parts are: all parts are taught."""
+        return self.teach > 0 and set(PERSON_PRIORS) <= set(self.parts) & set(self.taught)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -8,6 +8,7 @@ file of them is loaded as it stands.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -106,20 +107,26 @@ class ShuffleUnit(nn.Module):
 
 
 class ShuffleNet(nn.Module):
-    """ShuffleNetV2 1.0x without its last convolution and classifier: maps of 116, 232, 464 channels, stride 8 to 32."""
+    """ShuffleNetV2 1.0x without its last convolution and classifier: maps of 116, 232, 464 channels, stride 8 to 32.
 
-    def __init__(self) -> None:
+    Args:
+        stages: of `STAGES`, from the first on.
+    """
+
+    def __init__(self, stages: Sequence[str] = tuple(STAGES)) -> None:
         super().__init__()
+        self.names = tuple(stages)
         self.conv1 = nn.Sequential(convolution(3, STAGES["stage2"][0], 3, 2), activation())
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        for name, (in_channels, half, blocks) in STAGES.items():
+        for name in self.names:
+            in_channels, half, blocks = STAGES[name]
             units = [ShuffleUnit(in_channels if i == 0 else 2 * half, half, 2 if i == 0 else 1) for i in range(blocks)]
             self.add_module(name, nn.Sequential(*units))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) to the maps of the three stages, finest first."""
+        """(B, 3, H, W) to the maps of the stages, finest first."""
         maps = [self.maxpool(self.conv1(images))]
-        for name in STAGES:
+        for name in self.names:
             maps.append(self.get_submodule(name)(maps[-1]))
         return maps[1:]
 

@@ -31,6 +31,29 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": t
 Validate = Callable[[Detector], dict[str, float | None]]
 
 
+def leave_out(model: Detector, learn: Sequence[str]) -> None:
+    """Let only these parts of a detector learn, see `TrainingOptions.learn`.
+
+    Raises:
+        InputError: the detector has none of them.
+    """
+    if "all" in learn:
+        return
+    heads = model.roi_heads
+    parts: dict[str, nn.Module | None] = {
+        "backbone": model.backbone,
+        "proposals": model.rpn,
+        "transformers": model.pool.localisation,
+        "regions": heads.box_head,
+        "second_look": heads.second_look,
+    }
+    for name, part in parts.items():
+        if part is not None and name not in learn:
+            part.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError(f"--learn {' '.join(learn)}: this detector has no such part, so that nothing would be learnt")
+
+
 def parameter_groups(model: Detector, options: TrainingOptions) -> list[dict[str, Any]]:
     """What starts from published weights, localisation networks and the rest, each with its "rate".
 
@@ -170,6 +193,7 @@ def train(
     device = torch.device(pace.device)
     scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "float16")
     torch.manual_seed(options.seed + 1000 * processes.rank)
+    leave_out(model, options.learn)
     state = TrainingState(model, build_optimizer(model, options), scaler, moving_average(model, options))
     state.load(directory, processes)
     runner: nn.Module = DistributedDataParallel(model) if processes.count > 1 else model

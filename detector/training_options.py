@@ -32,6 +32,10 @@ class TrainingOptions:
     backbone_rate: Annotated[float, "share of the learning rate for what starts from published weights"] = 0.2
     # Theta moves every sample of a region at once.
     localisation_rate: Annotated[float, "share of the learning rate for the localisation network"] = 0.2
+    learn: Annotated[
+        tuple[Literal["all", "backbone", "proposals", "transformers", "regions", "second_look"], ...],
+        "parts that learn; the others stay as they are",
+    ] = ("all",)
     clip_norm: Annotated[float, "norm that the gradient is cut to"] = 10.0
     ema_decay: Annotated[float, "of the moving average of the weights that is kept and validated; 0: none"] = 0.998
     precision: Annotated[Literal["float32", "bfloat16", "float16"], "type that the network computes in"] = "float32"

@@ -28,8 +28,8 @@ RENAMED = {
 
 RELEASED = Path(__file__).parents[1] / "weights" / "upright-light.safetensors"
 
-
 REGION_HEADS = "roi_heads."  # names of their tensors start with it
+SECOND_LOOK = "roi_heads.second_look.stages."
 
 
 def save_weights(path: str | Path, model: Detector, provenance: dict[str, Any], *, half: bool = False) -> None:
@@ -123,7 +123,8 @@ def load_detector(path: str | Path | None = None, device: str | torch.device = "
 def start_from(model: Detector, path: str | Path) -> None:
     """Fill a detector with the tensors of a weights file, to train it on.
 
-    Of region heads that are built otherwise, with other transformers say, nothing is taken, and stderr says so.
+    Of the region heads what is built otherwise, other transformers say, starts anew, and stderr says so. A second look
+    that is new starts as a copy of the backbone's first stages.
 
     Raises:
         InputError: the file cannot be used, or its first stage is another.
@@ -137,12 +138,22 @@ def start_from(model: Detector, path: str | Path) -> None:
     own = model.state_dict()
     differing = {name for name in own.keys() | tensors.keys() if not same_shape(own.get(name), tensors.get(name))}
     if differing and all(name.startswith(REGION_HEADS) for name in differing):
-        print(f"{path}: its region heads are built otherwise, so that these start anew", file=sys.stderr)
-        tensors = {name: own[name] if name.startswith(REGION_HEADS) else tensors[name] for name in own}
+        copied = {} if any(SECOND_LOOK in name for name in tensors) else second_look_start(model, tensors)
+        anew = sorted({".".join(name.split(".")[1:3]) for name in (differing & own.keys()) - copied.keys()})
+        if anew:
+            print(f"{path}: built otherwise there, so started anew: {', '.join(anew)}", file=sys.stderr)
+        tensors = {name: copied.get(name, own[name]) if name in differing else tensors[name] for name in own}
     _fill(model, tensors, Path(path))
-    for part in (model.backbone, model.rpn):
+    for part in (model.backbone, model.rpn, model.roi_heads.second_look):
         if isinstance(part, Learnt):
             part.keep_learnt()
+
+
+def second_look_start(model: Detector, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a detector's second look, by name, as far as `tensors` of a first stage have them."""
+    names = [name for name in model.state_dict() if name.startswith(SECOND_LOOK)]
+    sources = {name: name.replace(SECOND_LOOK, "backbone.backbone.") for name in names}
+    return {name: tensors[source] for name, source in sources.items() if source in tensors}
 
 
 def same_shape(first: Tensor | None, second: Tensor | None) -> bool:

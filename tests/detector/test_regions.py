@@ -14,9 +14,10 @@ from torchvision.ops import box_iou
 from upright.detector.dense_proposals import Proposals
 from upright.detector.evaluation.calibration import Calibration
 from upright.detector.ignored import inside_ignored
+from upright.detector.judged import calibrated, paired_iou
 from upright.detector.model import Detector, build_detector
 from upright.detector.option_fields import option_fields
-from upright.detector.regions import RegionHeads, calibrated, paired_iou
+from upright.detector.regions import RegionHeads
 from upright.detector.settings import Settings
 
 (TRANSFORMATIONS,) = (field.names for field in option_fields(Settings) if field.name == "transformation")

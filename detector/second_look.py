@@ -1,0 +1,111 @@
+"""A second look at the best regions: crops of the picture itself, upright where the pose is known, judged once more.
+
+Features of a leaning person are not leaning features of an upright one (Finnveden et al. 2020, arXiv 2004.11678), so
+that maps cannot be straightened; the picture can.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
+
+from upright.detector.pose import lean
+from upright.detector.region_reading import Regions
+from upright.detector.shufflenet import STAGES, Learnt, ShuffleNet
+from upright.detector.spatial_transformer import target_points
+
+CROP = (96, 64)  # height and width in pixels
+ROOM = 1.15  # sides of a crop over those of the person
+STRIDES = (1, 2, 4, 8, 16)  # of the picture and its averages: large people are read without aliasing
+
+
+class SecondLook(Learnt):
+    """A small network over crops of the picture: the first stages of the first stage's backbone, and two layers.
+
+    Args:
+        width: of the layer before the logit.
+        dropout: share of its input that is left out in training.
+    """
+
+    crop_points: Tensor  # (96 * 64, 2)
+
+    def __init__(self, width: int = 128, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.stages = ShuffleNet(("stage2", "stage3"))
+        channels = 2 * STAGES["stage3"][1]
+        self.judge = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(channels * (CROP[0] // 16) * (CROP[1] // 16), width),
+            nn.ReLU(),
+            nn.Linear(width, 1),
+        )
+        self.register_buffer("crop_points", target_points(CROP), persistent=False)
+
+    def keep_learnt(self) -> None:
+        super().keep_learnt()
+        self.pretrained = (self.stages,)
+        for part in (self.stages.conv1, self.stages.stage2):
+            part.requires_grad_(False)
+
+    def forward(self, pictures: Tensor, frames: list[Tensor]) -> Tensor:
+        """
+        Args:
+            pictures: (B, 3, H, W), normalised.
+            frames: for each picture those of `box_frames` or `upright_frames`, (R_i, 5).
+
+        Returns:
+            logits (R,), float32.
+        """
+        crops = self.crop(pictures, frames)
+        return self.judge(self.stages(crops.contiguous(memory_format=torch.channels_last))[-1])[:, 0].float()
+
+    def crop(self, pictures: Tensor, frames: list[Tensor]) -> Tensor:
+        """The crops (R, 3, 96, 64) themselves; arguments as those of `forward`."""
+        together = torch.cat(frames)
+        centre, high, up = together[:, None, :2], together[:, 2, None, None], together[:, None, 3:]
+        half = torch.cat([high * CROP[1] / CROP[0], high], dim=2)  # (R, 1, 2)
+        across = torch.stack([-up[..., 1], up[..., 0]], dim=-1)
+        offsets = half * self.crop_points
+        points = centre + offsets[..., :1] * across - offsets[..., 1:] * up
+        # Not where the crop lies, but how large it is, says at which stride it is read.
+        boxes = [
+            torch.cat([f[:, :2] - half_, f[:, :2] + half_], dim=1)
+            for f, half_ in zip(frames, half[:, 0].split([len(f) for f in frames]), strict=True)
+        ]
+        regions = Regions.assigned(boxes, STRIDES, (CROP[0] * CROP[1]) ** 0.5)
+        maps = [pictures]
+        for _ in range(max((level for level, _, _ in regions.groups), default=0)):
+            maps.append(avg_pool2d(maps[-1], 2, ceil_mode=True))
+        return regions.read(maps, points[:, None], CROP)
+
+
+def box_frames(boxes: Tensor) -> Tensor:
+    """Crops of plain boxes.
+
+    Args:
+        boxes: (n, 4), x1 y1 x2 y2.
+
+    Returns:
+        (n, 5): middle x and y, half the height of a crop that holds the box, and the direction that is up in it.
+    """
+    width, height = (boxes[:, 2:] - boxes[:, :2]).unbind(1)
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    up = boxes.new_tensor([0.0, -1.0]).expand(len(boxes), 2)
+    return torch.cat([middle, half_height(width, height)[:, None], up], dim=1)
+
+
+def upright_frames(quadrilaterals: Tensor) -> Tensor:
+    """Crops in which people stand upright, of quadrilaterals (n, 4, 2) of the whole person; (n, 5) as `box_frames`."""
+    left_top, right_top, right_low, left_low = quadrilaterals.unbind(1)
+    width = ((right_top + right_low - left_top - left_low) / 2).norm(dim=1)
+    height = ((left_top + right_top - left_low - right_low) / 2).norm(dim=1)
+    turn = torch.deg2rad(lean(quadrilaterals))
+    up = torch.stack([turn.sin(), -turn.cos()], dim=1)
+    return torch.cat([quadrilaterals.mean(dim=1), half_height(width, height)[:, None], up], dim=1)
+
+
+def half_height(width: Tensor, height: Tensor) -> Tensor:
+    """Half the height (n,) of a crop of `CROP`'s shape with room for people of these sides."""
+    return ROOM / 2 * torch.maximum(height, width * CROP[0] / CROP[1]).clamp(min=1)
