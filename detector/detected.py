@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -48,7 +48,7 @@ class Detected:
     def take(self, rows: np.ndarray) -> Detected:
         """Some of them, in the order of `rows`, int (m,)."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Detected(**{name: None if value is None else value[rows] for name, value in values.items()})
+        return replace(self, **{name: value[rows] for name, value in values.items() if value is not None})
 
 
 def boxes_xywh(boxes: np.ndarray) -> np.ndarray:

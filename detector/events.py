@@ -12,7 +12,7 @@ import numpy as np
 from upright.detector.detected import Detected
 from upright.detector.tracking import HELD
 
-MARGIN = 0.05  # of somebody's height beyond an edge, until a side is sure: boxes tremble
+MARGIN = 0.02  # of somebody's height beyond an edge, until a side is sure: boxes tremble
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What follows the model: people tracked and watched, and each frame's record handed to the outputs that are asked for."""
+"""What follows the model: people are tracked and watched, and what is known of each frame goes to the outputs."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class GrowingFile:
         """Write all of it into another file."""
         if self._file is not None:
             self._file.seek(0)
-            shutil.copyfileobj(cast(BinaryIO, self._file), other, 1 << 20)
+            shutil.copyfileobj(cast(BinaryIO, self._file), other, 1 << 16)
             self._file.seek(self._size)
 
     def close(self) -> None:
@@ -189,10 +189,13 @@ class DetectionsFile:
         self._detections.begin()
 
     def add(self, record: FrameRecord) -> None:
-        entry = {"id": self._count + 1, **image_entry(record.frame)}
-        self._images.append(self._separated(self._count, json.dumps(entry)))
+        self.add_entries(image_entry(record.frame), detection_entries(record.found))
+
+    def add_entries(self, image: dict[str, Any], detections: list[dict[str, Any]]) -> None:
+        """Add a picture or frame as of `image_entry`, and what was found as of `detection_entries`."""
+        self._images.append(self._separated(self._count, json.dumps({"id": self._count + 1, **image})))
         self._count += 1
-        entries = [json.dumps({"image_id": self._count, **one}) for one in detection_entries(record.found)]
+        entries = [json.dumps({"image_id": self._count, **one}) for one in detections]
         if entries:
             self._detections.append(self._separated(self._found, ", ".join(entries)))
             self._found += len(entries)

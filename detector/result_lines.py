@@ -75,6 +75,14 @@ def json_lines(record: FrameRecord) -> Iterator[str]:
     yield json.dumps(line) + "\n"
 
 
+def entries_of_line(line: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What `image_entry` and `detection_entries` say of the frame of a line of `json_lines`."""
+    image = {"file_name": line["file"], "width": line["width"], "height": line["height"]}
+    if line["frame"] is not None:
+        image |= {"frame": line["frame"], "seconds": line["seconds"]}
+    return image, [{"category_id": 1, "bbox": person.pop("box"), **person} for person in line["people"]]
+
+
 def last_json_line(source: Source, events: tuple[Event, ...]) -> Iterator[str]:
     """The events that came with the end of a source: `{"file", "events"}`."""
     yield json.dumps({"file": source.name, "events": [asdict(event) for event in events]}) + "\n"

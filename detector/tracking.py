@@ -17,7 +17,7 @@ UNTRACKED = -1
 class PersonTracker:
     """Numbers for the people of one video, held while they are out of sight for up to `HELD` seconds.
 
-    The first detection of somebody has no number yet, except in the first frames: it may be a false alarm.
+    The first detection of somebody has no number yet: it may be a false alarm.
 
     Motion is predicted over the seconds that passed, not over frames, so variable rates, dropped frames and
     `--every N` change nothing in how long somebody is held. Boxes are matched by overlap: where frames lie so far
@@ -58,15 +58,12 @@ class PersonTracker:
         if self._last is not None and (seconds is None or not seconds > self._last):
             seconds = self._last + 1 / self._fps
         self._last = seconds = seconds or 0.0
-        # The tracker gives them back in an order of its own: their rows travel along as classes.
-        people = sv.Detections(
-            xyxy=found.boxes.astype(np.float64).reshape(-1, 4),
-            confidence=found.scores.astype(np.float64),
-            class_id=np.arange(len(found.scores)),
-        )
-        tracked = self._tracker.update(people, timestamp=seconds)
-        tracks = np.full(len(found.scores), UNTRACKED, np.int64)
-        if len(tracked):
-            known = tracked.tracker_id >= 0
-            tracks[tracked.class_id[known]] = tracked.tracker_id[known] + 1
+        boxes = found.boxes.astype(np.float64).reshape(-1, 4)
+        self._tracker.update(sv.Detections(xyxy=boxes, confidence=found.scores.astype(np.float64)), timestamp=seconds)
+        # Not what `update` returns: it leaves out who is seen again for the first time after a gap.
+        tracks = np.full(len(boxes), UNTRACKED, np.int64)
+        for track in self._tracker.tracks:
+            if track.tracker_id >= 0 and track.time_since_update == 0:
+                rows = np.flatnonzero((boxes == track.last_observation).all(axis=1) & (tracks == UNTRACKED))
+                tracks[rows[:1]] = track.tracker_id + 1
         return tracks

@@ -18,7 +18,13 @@ from upright.detector.settings import PRESETS, Settings
 from upright.errors import InputError, InputWarning
 
 # Packages that a plain install leaves out, and the extra that brings them.
-EXTRAS = {"albumentations": "train", "tensorboard": "train", "h5py": "experiments", "trackers": "tracks"}
+EXTRAS = {
+    "albumentations": "train",
+    "tensorboard": "train",
+    "h5py": "experiments",
+    "trackers": "tracks",
+    "motmetrics": "test",
+}
 
 # What ends a program from outside; SIGHUP is not everywhere.
 STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]

@@ -5,26 +5,38 @@
     python tools/detect.py street.mp4 --output found --weights runs/mine/best.safetensors --device cuda --batch-size 8
     python tools/detect.py street.mp4 --output found --pose --crops
     python tools/detect.py street.mp4 --output found --track --line door=320,0,320,480 --outputs json,jsonl,events
+    torchrun --nproc-per-node 4 tools/detect.py videos/ --output found --no-copies --outputs csv
 
 Writes an annotated copy of every picture and video (MPEG-4 at the same size and frame rate) and one
 `detections.json`: ids from 1 in the order of the inputs, one entry a picture or video frame, boxes
 [x, y, width, height] in pixels, frames counted from 0, seconds = frame / frame rate. Weights that tell how people stand
 add "lean" (degrees of the trunk from upright, clockwise) and "parts" (quadrilaterals of head, torso and legs, and how
-likely each is seen). People below the threshold are neither drawn nor written.
+likely each is seen), --track adds "track". People below the threshold are neither drawn nor written.
+
+Ctrl-C and SIGTERM keep what was found until then. Processes that torchrun starts, on one machine or on several that see
+the same folders, share the inputs, and the last one joins the results; after a kill the same command goes on with what
+is not done.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from upright.errors import InputError
 from upright.tools.command import run
 from upright.tools.input_flags import add_selection_flags, chosen_selection
 from upright.tools.output_flags import add_output_flags, build_outputs, chosen_outputs, watched_of
+from upright.tools.shared_detection import Report, detect_shared, started_together
+
+if TYPE_CHECKING:
+    from upright.detector.sources import Source
 
 
 def main() -> None:
@@ -81,6 +93,8 @@ def detect(arguments: argparse.Namespace) -> None:
     notes: list[str] = []
     sources = find_sources(arguments.inputs, arguments.output, notes)
     device = choose_device(arguments.device)
+    if device.type == "cuda" and arguments.device is None and "LOCAL_RANK" in os.environ:  # a GPU for each process
+        device = choose_device(f"cuda:{os.environ['LOCAL_RANK']}")
     model = load_detector(arguments.weights, device)
     for flag in ("pose", "crops", "fallen"):
         if getattr(arguments, flag) and not model.tells_pose:
@@ -89,40 +103,50 @@ def detect(arguments: argparse.Namespace) -> None:
         arguments.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {arguments.output} ({error.strerror}): give another") from None
-
     threshold = model.settings.threshold if arguments.threshold is None else arguments.threshold
     settings = {"weights": arguments.weights or "released", "threshold": threshold}
-    outputs = build_outputs(arguments, watched, settings)
-    recorder = Recorder(threshold, outputs, track=arguments.track, watched=watched)
-    stop = Event()
-    try:
-        with ended_by_signals(stop) if any(source.live for source in sources) else nullcontext():
-            timing, more, errors = detect_sources(
-                model,
-                sources,
-                recorder,
-                device=device,
-                batch_size=arguments.batch_size,
-                selection=chosen_selection(arguments),
-                stop=stop,
-            )
-    except BaseException:  # Ctrl-C, say: what was found until then stays
-        recorder.close()
-        raise
-    try:
-        recorder.close()
-    except InputError as fault:
-        errors.append(fault)
-    for note in notes + more:
+
+    def detect_some(sources: Sequence[Source], part: Path | None = None) -> Report:
+        outputs = build_outputs(arguments, watched, settings, part)
+        stop = Event()
+        recorder = Recorder(threshold, outputs, track=arguments.track, watched=watched)
+        try:
+            with ended_by_signals(stop) if any(source.live for source in sources) else nullcontext():
+                timing, more, errors = detect_sources(
+                    model,
+                    sources,
+                    recorder,
+                    device=device,
+                    batch_size=arguments.batch_size,
+                    selection=chosen_selection(arguments),
+                    stop=stop,
+                )
+        except BaseException:  # Ctrl-C, say: what was found until then stays
+            recorder.close()
+            raise
+        try:
+            recorder.close()
+        except InputError as fault:
+            errors.append(fault)
+        lines = [" ".join(str(error).split()) for error in errors]
+        return Report(timing.frames, timing.summary(), recorder.people, recorder.crossings, more, lines)
+
+    report = detect_shared(arguments, sources, settings, detect_some) if started_together() else detect_some(sources)
+    if report is not None:
+        show(report, notes, arguments.output)
+
+
+def show(report: Report, notes: list[str], output: Path) -> None:
+    """Say what was done, and raise the last error."""
+    for note in notes + report.notes:
         print(f"warning: {note}", file=sys.stderr)
-    people = recorder.people
-    print(f"{timing.summary()}; {people} detection{'s' * (people != 1)} in {arguments.output}")
-    for name, count in recorder.crossings.items():
+    print(f"{report.summary}; {report.people} detection{'s' * (report.people != 1)} in {output}")
+    for name, count in report.crossings.items():
         print(f"{name}: {count}")
-    for failure in errors[:-1]:
-        print(f"error: {' '.join(str(failure).split())}", file=sys.stderr)
-    if errors:
-        raise errors[-1]
+    for failure in report.errors[:-1]:
+        print(f"error: {failure}", file=sys.stderr)
+    if report.errors:
+        raise InputError(report.errors[-1])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from upright.errors import InputError
 if TYPE_CHECKING:
     from upright.detector.events import Fallen, Line, Zone
     from upright.detector.recording import Output
+    from upright.detector.shared_sources import Share
     from upright.detector.sources import Source
 
 OUTPUTS = {
@@ -24,6 +26,8 @@ OUTPUTS = {
     "yolo": "labels/NAME.txt, YOLO's text",
     "people": "people/NAME-1.jpg ..., each person cut out",
 }
+LINES = "detections.jsonl"
+TABLES = {"csv": "detections.csv", "counts": "counts.csv", "events": "events.csv"}
 FARTHEST = 1e5  # pixels of a line or zone from the corner of the picture
 
 
@@ -86,7 +90,7 @@ def watched_of(arguments: argparse.Namespace) -> list[Line | Zone | Fallen]:
         raise InputError("--fallen-seconds goes with --fallen DEGREES: add it")
     if arguments.fallen is not None:
         if not 0 < arguments.fallen < 180:
-            raise InputError(f"--fallen {arguments.fallen:g} is no lean that can be passed: use 1 to 179 degrees, 60 say")
+            raise InputError(f"--fallen {arguments.fallen:g} is no lean to pass: use 1 to 179 degrees, 60 say")
         seconds = 1.0 if arguments.fallen_seconds is None else arguments.fallen_seconds
         if not 0 <= seconds < math.inf:
             raise InputError(f"--fallen-seconds {seconds:g} is no time: use 0 or more")
@@ -112,7 +116,10 @@ def chosen_outputs(arguments: argparse.Namespace) -> list[str]:
 
 
 def build_outputs(
-    arguments: argparse.Namespace, watched: list[Line | Zone | Fallen], settings: dict[str, Any]
+    arguments: argparse.Namespace,
+    watched: list[Line | Zone | Fallen],
+    settings: dict[str, Any],
+    part: Path | None = None,
 ) -> list[Output]:
     """The outputs that the flags ask for, those that can fail at the end of a source first.
 
@@ -120,6 +127,7 @@ def build_outputs(
         arguments: of a parser with `add_output_flags`, `--output`, `--pose` and `--crops`.
         watched: of `watched_of`.
         settings: that `detections.json` holds.
+        part: a folder for the files of all sources, which `join_outputs` joins; None where they are whole as they are.
     """
     from upright.detector import result_lines as lines
     from upright.detector.annotated_copies import AnnotatedCopies
@@ -129,9 +137,10 @@ def build_outputs(
     from upright.detector.sources import RESULTS
 
     folder: Path = arguments.output
+    common = folder if part is None else part
     counted = ["people", *Watcher(watched).counts()]
 
-    def beside(name: str, suffix: str = "") -> Any:
+    def beside(name: str, suffix: str = "") -> Callable[[Source], Path]:
         """Gives each source its path in a folder of that name, as its copy has it in the output folder."""
 
         def place(source: Source) -> Path:
@@ -140,24 +149,43 @@ def build_outputs(
 
         return place
 
-    made = {
-        "json": lambda: DetectionsFile(folder / RESULTS, settings),
-        "jsonl": lambda: TextOutput(folder / "detections.jsonl", lines.json_lines, lines.last_json_line),
+    made: dict[str, Callable[[], Output]] = {
+        "json": lambda: DetectionsFile(common / RESULTS, settings),
+        "jsonl": lambda: TextOutput(common / LINES, lines.json_lines, lines.last_json_line),
         "csv": lambda: TextOutput(
-            folder / "detections.csv", lines.detection_rows, head=lines.csv_line(lines.DETECTION_COLUMNS)
+            common / TABLES["csv"], lines.detection_rows, head=lines.csv_line(lines.DETECTION_COLUMNS)
         ),
         "counts": lambda: TextOutput(
-            folder / "counts.csv", lines.count_rows, head=lines.csv_line(lines.count_columns(counted))
+            common / TABLES["counts"], lines.count_rows, head=lines.csv_line(lines.count_columns(counted))
         ),
         "events": lambda: TextOutput(
-            folder / "events.csv", lines.event_rows, lines.last_event_rows, lines.csv_line(lines.EVENT_COLUMNS)
+            common / TABLES["events"], lines.event_rows, lines.last_event_rows, lines.csv_line(lines.EVENT_COLUMNS)
         ),
         "mot": lambda: TextPerSource(beside("mot", ".txt"), lines.mot_lines),
         "yolo": lambda: FrameFiles(beside("labels"), write_labels),
         "people": lambda: FrameFiles(beside("people"), write_people),
     }
-    copies = [] if arguments.no_copies else [AnnotatedCopies(arguments.pose, arguments.crops, watched)]
-    return [*copies, *(made[name]() for name in chosen_outputs(arguments))]
+    outputs: list[Output] = []
+    if not arguments.no_copies:
+        outputs.append(AnnotatedCopies(arguments.pose, arguments.crops, watched))
+    names = chosen_outputs(arguments)
+    if part is not None and "json" in names:  # it is made of the lines in the end
+        names = list(dict.fromkeys("jsonl" if name == "json" else name for name in names))
+    return outputs + [made[name]() for name in names]
+
+
+def join_outputs(arguments: argparse.Namespace, settings: dict[str, Any], shares: list[Share]) -> None:
+    """Join what `build_outputs` wrote into the folders of the shares."""
+    from upright.detector.joined_results import join_detections, join_texts
+    from upright.detector.result_files import DetectionsFile
+    from upright.detector.sources import RESULTS
+
+    for name in chosen_outputs(arguments):
+        if name == "json":
+            join_detections(shares, LINES, DetectionsFile(arguments.output / RESULTS, settings))
+        elif name == "jsonl" or name in TABLES:
+            file = LINES if name == "jsonl" else TABLES[name]
+            join_texts([share.folder / file for share in shares], arguments.output / file, headed=name in TABLES)
 
 
 def _named_points(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -42,6 +43,18 @@ class Stub(torch.nn.Module):
             boxes = torch.tensor([[2.0, 3.0, 2 + bright, 13.0], [0.0, 0.0, 4.0, 4.0]])
             results.append({"boxes": boxes, "labels": torch.ones(2), "scores": torch.tensor([0.75, 0.25])})
         return results
+
+
+def recorder_into(folder: Path) -> Recorder:
+    """Annotated copies where the sources say, and detections in `folder`."""
+    return Recorder(0.5, [AnnotatedCopies(), DetectionsFile(folder / "found.json", {})])
+
+
+def recorded(recorder: Recorder, folder: Path) -> tuple[list[dict], list[dict]]:
+    """Images and detections of a run that is over."""
+    recorder.close()
+    content = json.loads((folder / "found.json").read_text())
+    return content["images"], content["detections"]
 
 
 def plain_picture(brightness: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
@@ -150,12 +163,13 @@ def test_frames_and_pictures_keep_order_and_numbers(tmp_path, batch_size):
     recorder = recorder_into(tmp_path)
     timing, notes, errors = detect_sources(Stub().eval(), sources, recorder, batch_size=batch_size, progress=False)
     assert (notes, errors, timing.frames) == ([], [], 7)
-    assert [image["id"] for image in recorder.images] == list(range(1, 8))
-    assert [image.get("frame") for image in recorder.images] == [None, 0, 1, 2, 3, 4, None]
-    assert [image.get("seconds") for image in recorder.images[1:6]] == pytest.approx([i / 29.97 for i in range(5)])
-    assert (recorder.images[0]["width"], recorder.images[0]["height"]) == (30, 20)
-    assert [found["image_id"] for found in recorder.detections] == list(range(1, 8)), "one of two is above 0.5"
-    widths = [found["bbox"][2] for found in recorder.detections]
+    images, detections = recorded(recorder, tmp_path)
+    assert [image["id"] for image in images] == list(range(1, 8))
+    assert [image.get("frame") for image in images] == [None, 0, 1, 2, 3, 4, None]
+    assert [image.get("seconds") for image in images[1:6]] == pytest.approx([i / 29.97 for i in range(5)])
+    assert (images[0]["width"], images[0]["height"]) == (30, 20)
+    assert [found["image_id"] for found in detections] == list(range(1, 8)), "one of two is above 0.5"
+    widths = [found["bbox"][2] for found in detections]
     assert widths == pytest.approx([200, 10, 60, 110, 160, 210, 90], abs=3)
     video = VideoReader(tmp_path / "out" / "b.mp4")
     assert video.fps == pytest.approx(29.97)
@@ -174,15 +188,16 @@ def test_a_source_that_cannot_be_read_is_passed_over(tmp_path):
     timing, _, errors = detect_sources(Stub().eval(), sources, recorder, progress=False)
     assert len(errors) == 1
     assert "b.png" in str(errors[0])
-    assert [Path(image["file_name"]).name for image in recorder.images] == ["a.png", "c.png"]
+    images, _ = recorded(recorder, tmp_path)
+    assert [Path(image["file_name"]).name for image in images] == ["a.png", "c.png"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
     assert timing.frames == 2
 
 
-def test_a_run_that_ends_early_leaves_nothing_half_written(tmp_path):
+def test_a_run_that_ends_early_keeps_what_was_found_until_then(tmp_path):
     class Failing(Stub):
         def forward(self, images):
-            if len(self.batches) == 6:
+            if sum(self.batches) == 12:
                 raise KeyboardInterrupt
             return super().forward(images)
 
@@ -192,21 +207,23 @@ def test_a_run_that_ends_early_leaves_nothing_half_written(tmp_path):
     recorder = recorder_into(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         detect_sources(Failing().eval(), sources, recorder, progress=False)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.mp4"]
-    assert len(recorder.images) == 3
-    assert not recorder.detections or max(found["image_id"] for found in recorder.detections) <= 3
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mp4", "b.mp4"]
+    images, detections = recorded(recorder, tmp_path)
+    assert 3 + 4 <= len(images) <= 12
+    assert [found["image_id"] for found in detections] == list(range(1, len(images) + 1))
+    assert len(list(VideoReader(tmp_path / "out/b.mp4"))) == len(images) - 3
 
 
 def test_a_source_that_cannot_be_drawn_is_noted_and_read_no_further(tmp_path):
-    class Full(Recorder):
-        def add(self, frame, found):
-            if frame.number is not None:
+    class Full(AnnotatedCopies):
+        def add(self, record):
+            if record.frame.number is not None:
                 raise OSError(28, "No space left on device")
-            super().add(frame, found)
+            super().add(record)
 
     write_video(tmp_path / "a.avi", [100] * 50)
     write_picture(tmp_path / "b.png", plain_picture(100))
-    model, recorder = Stub().eval(), Full(0.5)
+    model, recorder = Stub().eval(), Recorder(0.5, [Full()])
     sources = find_sources([tmp_path / "a.avi", tmp_path / "b.png"], tmp_path / "out")
     timing, _, errors = detect_sources(model, sources, recorder, progress=False)
     (error,) = errors
@@ -232,7 +249,8 @@ def test_a_picture_that_the_model_fails_on_is_the_only_one_without_result(tmp_pa
     (error,) = errors
     assert "b.png could not be searched" in str(error)
     assert "memory" in str(error)
-    assert [Path(image["file_name"]).name for image in recorder.images] == ["a.png", "c.png"]
+    images, _ = recorded(recorder, tmp_path)
+    assert [Path(image["file_name"]).name for image in images] == ["a.png", "c.png"]
     assert not (tmp_path / "out/b.png").exists()
 
 
@@ -245,7 +263,7 @@ def test_a_video_that_cannot_be_finished_is_noted(tmp_path, monkeypatch):
     _, _, (error,) = detect_sources(Stub().eval(), sources, recorder, progress=False)
     assert "2 of 3 frames" in str(error)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.mp4"]
-    assert len(recorder.images) == 2
+    assert len(recorded(recorder, tmp_path)[0]) == 2
 
 
 def test_a_picture_too_thin_for_the_model_says_so(tiny):
@@ -299,7 +317,7 @@ def test_the_stages_overlap(tmp_path):
 
     write_video(tmp_path / "a.avi", [100] * 5)
     sources = find_sources([tmp_path / "a.avi"], tmp_path / "out")
-    timing, _, _ = detect_sources(Watched().eval(), sources, Waiting(0.5), progress=False)
+    timing, _, _ = detect_sources(Watched().eval(), sources, Waiting(0.5, [AnnotatedCopies()]), progress=False)
     assert waited == [True] * 5
     assert min(timing.decoding, timing.model, timing.drawing, timing.wall) > 0
 

@@ -301,13 +301,17 @@ def test_output_that_is_a_file_or_the_inputs_own_folder_is_refused(tmp_path, cal
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_is_finished_and_nothing_half_done(tmp_path, weights):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_ended_keeps_all_that_was_found_until_then(tmp_path, weights, number):
     cv2.imwrite(str(tmp_path / "a.png"), street())
     write_video(tmp_path / "b.avi", 3000)
     out = tmp_path / "out"
     inputs = [tmp_path / "a.png", tmp_path / "b.avi"]
     process = subprocess.Popen(
-        [sys.executable, ROOT / "tools" / "detect.py", *inputs, "--output", out, "--weights", weights],
+        [
+            *(sys.executable, ROOT / "tools" / "detect.py", *inputs, "--output", out, "--weights", weights),
+            *("--track", "--outputs", "json,jsonl,csv"),
+        ],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -316,14 +320,123 @@ def test_ctrl_c_keeps_what_is_finished_and_nothing_half_done(tmp_path, weights):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
-    while not list(out.glob(".b*")) and process.poll() is None and time.monotonic() < deadline:
+    lines = out / "detections.jsonl"
+    while not (lines.exists() and lines.read_text().count("\n") > 20) and time.monotonic() < deadline:
+        assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
     assert err == "interrupted\n"
-    assert sorted(path.name for path in out.iterdir()) == ["a.png", "detections.json"]
-    assert len(json.loads((out / "detections.json").read_text())["images"]) == 1
+    assert {path.name for path in out.iterdir()} == {
+        *("a.png", "b.mp4", "detections.json", "detections.jsonl", "detections.csv")
+    }
+    content = json.loads((out / "detections.json").read_text())
+    count = len(content["images"])
+    assert 20 < count < 3001
+    assert len(list(VideoReader(out / "b.mp4"))) == count - 1
+    assert [json.loads(line)["frame"] for line in lines.read_text().splitlines()] == [None, *range(count - 1)]
+    assert (out / "detections.csv").read_text().count("\n") == 1 + len(content["detections"])
+
+
+@pytest.mark.slow
+def test_processes_share_their_inputs_and_one_that_is_killed_changes_nothing(tmp_path, weights, call):
+    """Two, of which one is killed, then both; the same command goes on, and the results are those of one process."""
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(inputs / name), street())
+    (inputs / "broken.png").write_bytes(b"no picture")
+    for name in ("c.avi", "d.avi", "e.avi"):
+        write_video(inputs / name, 40)
+    flags = ["--track", "--line", "48,0,48,72", "--no-copies", "--outputs", "json,jsonl,csv,counts,events,mot"]
+    alone = call(inputs, "--output", tmp_path / "alone", *flags)
+    out = tmp_path / "out"
+
+    def start(rank: int) -> subprocess.Popen:
+        command = [sys.executable, ROOT / "tools/detect.py", inputs, "--output", out, "--weights", weights, *flags]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "RANK": str(rank), "WORLD_SIZE": "2"}
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+    def until_there(*patterns: str) -> None:
+        deadline = time.monotonic() + 120
+        while not all(map(list, map(out.glob, patterns))) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    both = [start(0), start(1)]
+    until_there(".parts/rank-0", ".parts/rank-1", ".parts/*/detections.jsonl")
+    for process in both:
+        process.kill()
+        process.communicate()
+    assert not (out / "detections.json").exists()
+    both = [start(0), start(1)]
+    until_there(".parts/*/done.json")
+    both[0].kill()
+    both[0].communicate()
+    printed, err = both[1].communicate(timeout=240)
+    assert both[1].returncode == alone.status == 2
+    assert "broken.png" in err
+    assert "error" in err
+    assert "122 frames" in printed
+    assert not list(out.glob(".parts*"))
+    for file in (path for path in (tmp_path / "alone").rglob("*") if path.is_file()):
+        assert (out / file.relative_to(tmp_path / "alone")).read_bytes() == file.read_bytes(), file.name
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--line", "1,2,3,4"], "--track"),
+        (["--track", "--line", "1,2,3"], "X1,Y1,X2,Y2"),
+        (["--track", "--line", "5,5,5,5"], "point"),
+        (["--track", "--line", "nan,2,3,4"], "X1,Y1,X2,Y2"),
+        (["--track", "--zone", "1,2,3,4"], "--zone"),
+        (["--track", "--zone", "a=1,2,3,4,5,6", "--line", "a=1,2,3,4"], "'a' is taken"),
+        (["--track", "--line", "=1,2,3,4"], "NAME"),
+        (["--track", "--fallen", "200"], "--fallen"),
+        (["--track", "--fallen", "60"], "how people stand"),
+        (["--fallen-seconds", "3"], "--fallen"),
+        (["--outputs", "json,xml"], "xml"),
+        (["--outputs", "", "--no-copies"], "nothing would be written"),
+        (["--no-copies", "--crops"], "--no-copies"),
+    ],
+)
+def test_flags_that_mean_nothing_are_one_line(tmp_path, call, flags, words):
+    cv2.imwrite(str(tmp_path / "x.png"), street())
+    assert words in call(tmp_path / "x.png", "--output", tmp_path / "out", *flags).fault
+
+
+def test_tracks_lines_and_zones_are_drawn_and_written(tmp_path, call):
+    write_video(tmp_path / "walk.avi", 6)
+    flags = [
+        "--track",
+        "--line",
+        "door=48,0,48,72",
+        "--zone",
+        "all=0,0,96,0,96,72,0,72",
+        "--outputs",
+        "json,people,yolo",
+    ]
+    status, printed, err = call(tmp_path / "walk.avi", "--output", tmp_path / "with", *flags)
+    assert (status, err) == (0, "")
+    assert "door right: " in printed
+    assert call(tmp_path / "walk.avi", "--output", tmp_path / "without").status == 0
+    content = json.loads((tmp_path / "with/detections.json").read_text())
+    tracks = [one["track"] for one in content["detections"]]
+    assert None in tracks, "the first detection of each has no number"
+    assert 1 in tracks
+    assert "track" not in json.loads((tmp_path / "without/detections.json").read_text())["detections"][0]
+    drawn, plain = (list(VideoReader(tmp_path / name / "walk.mp4"))[5] for name in ("with", "without"))
+    assert np.abs(drawn.astype(int) - plain).mean() > 3, "the zone lies over the whole picture"
+    assert sorted(path.name for path in (tmp_path / "with/labels/walk").iterdir()) == [f"{i:06d}.txt" for i in range(6)]
+    assert len(list((tmp_path / "with/people/walk").iterdir())) == len(tracks)
+
+
+def test_tracks_need_a_package_that_a_plain_install_leaves_out(tmp_path, call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trackers", None)
+    write_video(tmp_path / "walk.avi", 2)
+    assert "extra 'tracks'" in call(tmp_path / "walk.avi", "--output", tmp_path / "out", "--track").fault
+    assert call(tmp_path / "walk.avi", "--output", tmp_path / "out").status == 0
 
 
 def test_names_that_are_no_utf8_are_kept(tmp_path, call):
