@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
@@ -67,7 +68,7 @@ class Pose:
 def lean(quadrilaterals: Tensor) -> Tensor:
     """Degrees (...) that the upward axis of quadrilaterals (..., 4, 2) is turned from upright, clockwise."""
     up = quadrilaterals[..., :2, :].sum(-2) - quadrilaterals[..., 2:, :].sum(-2)
-    return torch.rad2deg(torch.atan2(up[..., 0], -up[..., 1]))
+    return torch.atan2(up[..., 0], -up[..., 1]) * (180 / math.pi)
 
 
 def told(pose: Pose, transformation: Transformation, parts: tuple[PersonPart, ...]) -> dict[str, Tensor]:

@@ -12,12 +12,12 @@ from threading import Event
 from time import perf_counter
 from typing import Protocol
 
-import torch
 from tqdm import tqdm
 
 from upright.detector.detected import Detected
+from upright.detector.engines.engine import Engine
 from upright.detector.frames import read_frames
-from upright.detector.inference import ahead, batches, detect_pictures
+from upright.detector.inference import ahead, batches
 from upright.detector.selection import Selection
 from upright.detector.sources import Frame, Source
 from upright.errors import InputError
@@ -71,11 +71,10 @@ END = SourceEnd(None, None)  # this very one stands after all sources
 
 
 def detect_sources(
-    model: torch.nn.Module,
+    engine: Engine,
     sources: Sequence[Source],
     stage: Stage,
     *,
-    device: torch.device | str = "cpu",
     batch_size: int = 1,
     progress: bool = True,
     selection: Selection | None = None,
@@ -87,10 +86,9 @@ def detect_sources(
     noted with the reason, and the next one goes on.
 
     Args:
-        model: a detector with torchvision's interface, in eval mode, on `device`.
+        engine: the detector.
         sources: of `upright.detector.sources.find_sources`.
         stage: gets every frame; `finish` or `discard` after each source, and `stop` when this function ends early.
-        device: where the model is.
         batch_size: frames a call of the model at most; fewer where they are large.
         progress: show a progress bar where stderr is a terminal.
         selection: which frames of videos count.
@@ -104,7 +102,7 @@ def detect_sources(
     # Of a live source nothing is read ahead, so that the model gets the newest frame there is.
     batch_size = 1 if live else batch_size
     depth = 1 if live else 2 * batch_size + 2
-    run = SourceRun(model, sources, stage, device, batch_size, selection, stop)
+    run = SourceRun(engine, sources, stage, batch_size, selection, stop)
     start = perf_counter()
     try:
         with (
@@ -135,7 +133,7 @@ class SourceRun:
     """What the threads of `detect_sources` do: one decodes, the caller's detects, one hands on to the stage.
 
     Args:
-        model, sources, stage, device, batch_size, selection, stop: as of `detect_sources`.
+        engine, sources, stage, batch_size, selection, stop: as of `detect_sources`.
 
     Attributes:
         timing, notes, errors: what `detect_sources` returns, as far as it has come.
@@ -143,10 +141,9 @@ class SourceRun:
 
     def __init__(
         self,
-        model: torch.nn.Module,
+        engine: Engine,
         sources: Sequence[Source],
         stage: Stage,
-        device: torch.device | str,
         batch_size: int,
         selection: Selection | None,
         stop: Event,
@@ -154,11 +151,10 @@ class SourceRun:
         self.timing = Timing()
         self.notes: list[str] = []
         self.errors: list[InputError] = []
-        self._model = model
+        self._engine = engine
         self._given_up: set[Path] = set()  # copies, since an input may be named twice
         self._frames = stream(sources, self.notes, self._given_up, selection, stop)
         self._stage = stage
-        self._device = device
         self._batch_size = batch_size
 
     def decode(self) -> Frame | SourceEnd:
@@ -177,18 +173,18 @@ class SourceRun:
                 else:
                     yield partial(self.end, item)
 
-    def _outputs(self, frames: list[Frame]) -> list[dict[str, torch.Tensor] | InputError]:
+    def _outputs(self, frames: list[Frame]) -> list[Detected | InputError]:
         """For each frame what the model gives, or why it fails."""
         if not frames:
             return []
         try:
-            return list(detect_pictures(self._model, [frame.image for frame in frames], self._device))
+            return list(self._engine.detect([frame.image for frame in frames]))
         except Exception as error:
             if len(frames) > 1:  # one of them, or all of them together
                 return [self._outputs([frame])[0] for frame in frames]
             return [as_input_error(error, frames[0].source, "searched")]
 
-    def hand_on(self, frame: Frame, output: dict[str, torch.Tensor] | InputError) -> int:
+    def hand_on(self, frame: Frame, output: Detected | InputError) -> int:
         """Give the stage a frame with what was found in it."""
         if frame.source.output in self._given_up:
             return 0
@@ -196,7 +192,7 @@ class SourceRun:
             try:
                 if isinstance(output, InputError):
                     raise output
-                self._stage.add(frame, Detected.of(output))
+                self._stage.add(frame, output)
             except Exception as error:
                 self._give_up(frame.source, error, "searched" if error is output else "drawn or written")
                 return 0

@@ -51,16 +51,16 @@ def main() -> None:
     dataset = pictures(arguments)
 
     # Imported late, so that --help and bad arguments are answered at once.
+    from upright.detector.engines.torch_engine import TorchEngine, choose_device
     from upright.detector.evaluation.at_threshold import figures_at_threshold
     from upright.detector.evaluation.calibration import best_threshold, fit_calibration, judge, reliability
-    from upright.detector.inference import choose_device, detect_dataset
+    from upright.detector.inference import detect_dataset
     from upright.detector.weights import load_detector, read_metadata, save_with_settings
 
     settings, provenance = read_metadata(arguments.weights)
-    device = choose_device(arguments.device)
-    model = load_detector(arguments.weights, device)
+    model = load_detector(arguments.weights, choose_device(arguments.device))
     model.roi_heads.score_scale, model.roi_heads.score_shift = 1.0, 0.0
-    detections = detect_dataset(model, dataset, device=device, workers=arguments.workers)
+    detections = detect_dataset(TorchEngine(model), dataset, workers=arguments.workers)
     scores, right = judge(dataset.annotations, detections)
     calibration = fit_calibration(scores, right)
     calibrated = calibration(scores)

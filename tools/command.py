@@ -19,8 +19,8 @@ from upright.errors import InputError, InputWarning
 
 # Packages that a plain install leaves out, and the extra that brings them.
 EXTRAS = {
-    "albumentations": "train",
-    "tensorboard": "train",
+    **dict.fromkeys(("torch", "torchvision", "safetensors", "albumentations", "tensorboard", "onnx"), "train"),
+    "scipy": "matlab",
     "h5py": "experiments",
     "trackers": "tracks",
     "motmetrics": "test",

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 
 from upright.errors import InputError
 from upright.tools.command import run
+from upright.tools.engine_flags import add_engine_flags, chosen_engine
 from upright.tools.input_flags import add_selection_flags, chosen_selection
 from upright.tools.output_flags import add_output_flags, build_outputs, chosen_outputs, watched_of
 from upright.tools.shared_detection import Report, detect_shared, started_together
@@ -49,7 +50,7 @@ def main() -> None:
         "(0), or the address of a stream (rtsp://, http://)",
     )
     parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="where the results go")
-    parser.add_argument("--weights", metavar="FILE", help="a weights file (default: the released ones)")
+    parser.add_argument("--weights", metavar="FILE", help="a weights file or an exported one (default: the released)")
     parser.add_argument("--threshold", type=float, metavar="X", help="lowest score, 0 to 1 (default: the weights' own)")
     parser.add_argument(
         "--pose", action="store_true", help="draw head, torso, legs and lean of each person, by an arrow up the body"
@@ -57,9 +58,9 @@ def main() -> None:
     parser.add_argument(
         "--crops", action="store_true", help="also write NAME-crops: each person cut out and set upright, and the parts"
     )
-    parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
+    add_engine_flags(parser)
     parser.add_argument(
-        "--batch-size", type=int, default=1, metavar="N", help="frames a call of the model (default: 1)"
+        "--batch-size", type=int, default=1, metavar="N", help="frames a call of the detector (default: 1)"
     )
     add_selection_flags(parser)
     add_output_flags(parser)
@@ -79,12 +80,11 @@ def detect(arguments: argparse.Namespace) -> None:
     # Imported late, so that --help and bad arguments are answered at once.
     import cv2
 
-    from upright.detector.inference import choose_device
+    from upright.detector.engines.choice import has_gpu
     from upright.detector.live import ended_by_signals
     from upright.detector.recording import Recorder
     from upright.detector.source_run import detect_sources
     from upright.detector.sources import find_sources
-    from upright.detector.weights import load_detector
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it has to say, our errors say in one line
     watched = watched_of(arguments)
@@ -92,18 +92,17 @@ def detect(arguments: argparse.Namespace) -> None:
         import trackers  # noqa: F401  # before any work: it may not be installed
     notes: list[str] = []
     sources = find_sources(arguments.inputs, arguments.output, notes)
-    device = choose_device(arguments.device)
-    if device.type == "cuda" and arguments.device is None and "LOCAL_RANK" in os.environ:  # a GPU for each process
-        device = choose_device(f"cuda:{os.environ['LOCAL_RANK']}")
-    model = load_detector(arguments.weights, device)
+    if arguments.device is None and "LOCAL_RANK" in os.environ and has_gpu():  # a GPU for each process
+        arguments.device = f"cuda:{os.environ['LOCAL_RANK']}"
+    engine = chosen_engine(arguments)
     for flag in ("pose", "crops", "fallen"):
-        if getattr(arguments, flag) and not model.tells_pose:
+        if getattr(arguments, flag) and not engine.settings.tells_pose:
             raise InputError(f"these weights do not tell how people stand: leave --{flag} out, or take others")
     try:
         arguments.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {arguments.output} ({error.strerror}): give another") from None
-    threshold = model.settings.threshold if arguments.threshold is None else arguments.threshold
+    threshold = engine.settings.threshold if arguments.threshold is None else arguments.threshold
     settings = {"weights": arguments.weights or "released", "threshold": threshold}
 
     def detect_some(sources: Sequence[Source], part: Path | None = None) -> Report:
@@ -113,10 +112,9 @@ def detect(arguments: argparse.Namespace) -> None:
         try:
             with ended_by_signals(stop) if any(source.live for source in sources) else nullcontext():
                 timing, more, errors = detect_sources(
-                    model,
+                    engine,
                     sources,
                     recorder,
-                    device=device,
                     batch_size=arguments.batch_size,
                     selection=chosen_selection(arguments),
                     stop=stop,

@@ -102,7 +102,7 @@ def main() -> None:
     import torch
 
     from upright.datasets.batches import TrainingBatches
-    from upright.detector.inference import choose_device
+    from upright.detector.engines.torch_engine import choose_device
     from upright.detector.processes import Processes
     from upright.detector.run_directory import RunDirectory
     from upright.detector.training import train
@@ -141,7 +141,7 @@ def main() -> None:
             provenance["started_from"] = read_metadata(arguments.weights)[1]
         directory = RunDirectory(arguments.output, everything, resume=arguments.resume, provenance=provenance)
 
-    validate = partial(figures, dataset=validation, device=device) if validation is not None else None
+    validate = partial(figures, dataset=validation) if validation is not None else None
     try:
         train(model, pictures, options, pace, directory=directory, processes=processes, validate=validate)
     finally:
@@ -273,13 +273,14 @@ def validation_set(arguments: argparse.Namespace, held_out: PedestrianDataset | 
     return chosen
 
 
-def figures(model: Any, dataset: PedestrianDataset, device: str) -> dict[str, float | None]:
+def figures(model: Any, dataset: PedestrianDataset) -> dict[str, float | None]:
     """Miss rate (Reasonable) and COCO AP of the model; the score is AP50."""
+    from upright.detector.engines.torch_engine import TorchEngine
     from upright.detector.evaluation import evaluate
     from upright.detector.evaluation.coco import coco_ap
     from upright.detector.inference import detect_dataset
 
-    detections = detect_dataset(model, dataset, device=device)
+    detections = detect_dataset(TorchEngine(model), dataset)
     reasonable = evaluate(dataset.annotations, detections).subsets["Reasonable"].lamr
     ap = coco_ap(dataset.annotations, detections)
     return {"lamr_reasonable": reasonable, "AP": ap["AP"], "AP50": ap["AP50"], "score": ap["AP50"]}

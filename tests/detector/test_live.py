@@ -6,11 +6,11 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from upright.detector import live
 from upright.detector.detected import Detected
@@ -18,6 +18,7 @@ from upright.detector.frames import read_frames
 from upright.detector.input_names import Stream
 from upright.detector.live import LiveReader, ended_by_signals
 from upright.detector.selection import Selection
+from upright.detector.settings import Settings
 from upright.detector.source_run import detect_sources
 from upright.detector.sources import Frame, find_sources
 from upright.detector.video_reader import VideoReader, turned
@@ -33,16 +34,17 @@ def short_pauses(monkeypatch):
     monkeypatch.setattr(live, "PATIENCE", 3.0)
 
 
-class Slow(torch.nn.Module):
+class Slow:
     """Finds nobody, and takes its time for that."""
 
+    name, settings = "slow", Settings()
+
     def __init__(self, seconds: float) -> None:
-        super().__init__()
         self.seconds = seconds
 
-    def forward(self, images):
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detected]:
         time.sleep(self.seconds)
-        return [{"boxes": torch.zeros(0, 4), "scores": torch.zeros(0)} for _ in images]
+        return [Detected(np.zeros((0, 4)), np.zeros(0)) for _ in images]
 
 
 class Kept:

@@ -10,6 +10,7 @@ import torch
 
 from upright.datasets.augmentation import Augmentation
 from upright.datasets.batches import TrainingPictures
+from upright.detector.engines.torch_engine import TorchEngine
 from upright.detector.evaluation import evaluate
 from upright.detector.inference import detect_dataset
 from upright.detector.model import Detector, build_detector
@@ -195,7 +196,7 @@ def test_a_few_pictures_are_learnt_by_heart(tiny_light: Settings, boards) -> Non
     pictures = TrainingPictures([boards], Augmentation(128, (128, 160), 0), seed=0)
     options = TrainingOptions(steps=150, batch_size=6, learning_rate=2e-3, warmup_steps=10)
     train(model, pictures, options, QUIET, directory=None, processes=Processes())
-    result = evaluate(boards.annotations, detect_dataset(model, boards, progress=False))
+    result = evaluate(boards.annotations, detect_dataset(TorchEngine(model), boards, progress=False))
     assert result.subsets["Reasonable"].ground_truths == 6
     assert result.subsets["Reasonable"].lamr < 0.05
 
