@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -59,7 +60,7 @@ def animated_length(path: Path) -> tuple[int, float]:
     return count, count / seconds
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(path: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of many pixels
         return Image.open(path)

@@ -182,7 +182,7 @@ class LiveReader:
 def ended_by_signals(stop: threading.Event) -> Iterator[None]:
     """Ctrl-C, and what ends programs from outside, sets `stop`, once; the second time it is as it was before."""
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {}
+    before: dict[int, Any] = {}
 
     def restore() -> None:
         for number, handler in before.items():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
@@ -39,14 +40,15 @@ class TiledEngine:
         at_once = max(1, len(images))
         found = []
         for image in images:
-            windows = tile_windows(*image.shape[:2], self._tile)
+            height, width = image.shape[:2]
+            windows = tile_windows(height, width, self._tile)
             views = [image] + [np.ascontiguousarray(image[y1:y2, x1:x2]) for x1, y1, x2, y2 in windows]
             outputs: list[Detected] = []
             for start in range(0, len(views), at_once):
                 outputs += self._engine.detect(views[start : start + at_once])
             parts = [outputs[0]]
             for window, output in zip(windows, outputs[1:], strict=True):
-                parts.append(_shifted(_whole_ones(output, window, image.shape[:2]), window[:2]))
+                parts.append(_shifted(_whole_ones(output, window, (height, width)), window[:2]))
             found.append(merged(parts))
         return found
 
@@ -105,7 +107,7 @@ def merged(parts: Sequence[Detected]) -> Detected:
     Within a view nothing is suppressed, since the detector has done so, by its own rules.
     """
     names = [field.name for field in fields(Detected)]
-    columns = {
+    columns: dict[str, Any] = {
         name: None
         if any(getattr(part, name) is None for part in parts)
         else np.concatenate([np.asarray(getattr(part, name)) for part in parts])

@@ -209,7 +209,8 @@ class Clock:
 
 def starts_anywhere(container: av.container.InputContainer) -> bool:
     """Whether the times of a format are those of a clock that runs on, as in broadcasts."""
-    return bool(container.format.flags & av.format.Flags.ts_discont.value)
+    discontinuous: Any = av.format.Flags.ts_discont
+    return bool(container.format.flags & discontinuous.value)
 
 
 def open_container(address: str, name: object, **options: Any) -> av.container.InputContainer:

@@ -110,7 +110,8 @@ class RtspStream:
                         "PLAY": "Session: 1\r\n",
                     }.get(method, "")
                     if method == "DESCRIBE":
-                        body = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nt=0 0\r\nm=video 0 RTP/AVP 33\r\na=control:track0\r\n"
+                        lines = ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=test", "t=0 0", "m=video 0 RTP/AVP 33"]
+                        body = "\r\n".join([*lines, "a=control:track0", ""])
                         more += f"Content-Length: {len(body)}\r\n"
                     self.wfile.write(f"RTSP/1.0 200 OK\r\nCSeq: {headers['cseq']}\r\n{more}\r\n{body}".encode())
                     if method == "PLAY":

@@ -13,10 +13,12 @@ import pytest
 import torch
 
 from upright.detector import inference, picture_size
+from upright.detector.annotated_copies import AnnotatedCopies
 from upright.detector.engines.torch_engine import TorchEngine, choose_device, detect_pictures
 from upright.detector.inference import ahead, batches, detect_dataset
 from upright.detector.model import build_detector
 from upright.detector.recording import Recorder
+from upright.detector.result_files import DetectionsFile
 from upright.detector.settings import PRESETS
 from upright.detector.source_run import detect_sources
 from upright.detector.sources import find_sources

@@ -52,8 +52,10 @@ def test_after_a_gap_the_rate_is_not_caught_up():
 
 @pytest.mark.parametrize(
     "values",
-    [{"every": 0}, {"frames": 0}, {"fps": 0}, {"fps": math.nan}, {"seconds": math.inf}, {"start": -1.0}]
-    + [{"start": 2.0, "end": 2.0}, {"every": 2, "fps": 5.0}],
+    [
+        *({"every": 0}, {"frames": 0}, {"fps": 0}, {"fps": math.nan}, {"seconds": math.inf}, {"start": -1.0}),
+        *({"start": 2.0, "end": 2.0}, {"every": 2, "fps": 5.0}),
+    ],
 )
 def test_what_cannot_be_is_refused(values):
     with pytest.raises(InputError, match=f"--{next(iter(values))}|--end"):
