@@ -4,10 +4,11 @@
     python tools/detect.py photos/ a.jpg b.avi --output found --threshold 0.7
     python tools/detect.py street.mp4 --output found --weights runs/mine/best.safetensors --device cuda --batch-size 8
     python tools/detect.py street.mp4 --output found --pose --crops
+    python tools/detect.py rtsp://camera.local/street --output found --seconds 60 --fps 5
     python tools/detect.py street.mp4 --output found --track --line door=320,0,320,480 --outputs json,jsonl,events
     torchrun --nproc-per-node 4 tools/detect.py videos/ --output found --no-copies --outputs csv
 
-Writes an annotated copy of every picture and video (MPEG-4 at the same size and frame rate) and one
+Writes an annotated copy of every picture and video (H.264 with the same size, times and sound) and one
 `detections.json`: ids from 1 in the order of the inputs, one entry a picture or video frame, boxes
 [x, y, width, height] in pixels, frames counted from 0, seconds = frame / frame rate. Weights that tell how people stand
 add "lean" (degrees of the trunk from upright, clockwise) and "parts" (quadrilaterals of head, torso and legs, and how

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ def test_tiles_cover_the_picture_and_overlap(size, tile):
     assert covered.min() == 1
     for low, high, extent in ((0, 2, tile[1]), (1, 3, tile[0])):
         places = sorted({(window[low], window[high]) for window in windows})
-        for one, following in zip(places, places[1:], strict=False):
+        for one, following in pairwise(places):
             assert one[1] - following[0] >= OVERLAP * extent - 1
 
 
