@@ -131,8 +131,10 @@ class ExportedGraph(nn.Module):
         more = torch.div(size + SIDES - 1, SIDES, rounding_mode="trunc") * SIDES - size
         # By concatenation, which engines do quicker than what they pad with.
         height, width = normalised.shape[2:]
-        wider = torch.cat([normalised, normalised.new_zeros(pictures.shape[0], 3, height, more[1])], dim=3)
-        return torch.cat([wider, wider.new_zeros(pictures.shape[0], 3, more[0], width + more[1])], dim=2), size
+        count = pictures.shape[0]  # the tensors among the sides keep the graph free
+        wider = torch.cat([normalised, normalised.new_zeros(count, 3, height, more[1])], dim=3)
+        below = wider.new_zeros(count, 3, more[0], width + more[1])  # type: ignore[call-overload]
+        return torch.cat([wider, below], dim=2), size
 
     def propose(self, features: dict[str, Tensor], number: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
         """Regions (B, K, 4) and their logits (B, K), as `DenseProposals` chooses them; `number` (B,) is 0, 1 ..."""
@@ -188,7 +190,7 @@ class ExportedGraph(nn.Module):
         scores = torch.where(real & solid & (scores > heads.score_thresh), scores, 0.0)
         scores, order = scores.topk(min(self.regions, heads.detections_per_img))
         found = {"boxes": boxes}
-        if heads.tells_pose:
+        if heads.tells_pose and judged.pose is not None:
             pose = told(judged.pose, heads.box_roi_pool.transformation, heads.parts)
             found |= {name: value.reshape(-1, self.regions, *value.shape[1:]) for name, value in pose.items()}
         if self.batch:
