@@ -6,7 +6,7 @@ free being told by a score below any other; what follows the region head says th
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -130,10 +130,11 @@ class ExportedGraph(nn.Module):
         normalised = (Resized.apply(pictures, size) - mean) / std
         more = torch.div(size + SIDES - 1, SIDES, rounding_mode="trunc") * SIDES - size
         # By concatenation, which engines do quicker than what they pad with.
-        count, (height, width) = pictures.shape[0], normalised.shape[2:]
-        down, right = (cast("int", side) for side in more)  # tensors, as all sides are while a graph is recorded
-        wider = torch.cat([normalised, normalised.new_zeros(count, 3, height, right)], dim=3)
-        return torch.cat([wider, wider.new_zeros(count, 3, down, width + right)], dim=2), size
+        height, width = normalised.shape[2:]
+        count = pictures.shape[0]  # the tensors among the sides keep the graph free
+        wider = torch.cat([normalised, normalised.new_zeros(count, 3, height, more[1])], dim=3)
+        below = wider.new_zeros(count, 3, more[0], width + more[1])  # type: ignore[call-overload]
+        return torch.cat([wider, below], dim=2), size
 
     def propose(self, features: dict[str, Tensor], number: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
         """Regions (B, K, 4) and their logits (B, K), as `DenseProposals` chooses them; `number` (B,) is 0, 1 ..."""

@@ -33,7 +33,7 @@ from pathlib import Path
 
 from upright.detector.settings import PRESETS
 from upright.errors import InputError
-from upright.output import whole_file
+from upright.output import refuse_unwritable, whole_file
 from upright.tools.command import run
 from upright.tools.report import table, write_block
 
@@ -60,6 +60,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.repeats < 1:
         raise InputError(f"--repeats {arguments.repeats} measures nothing: use 1 or more")
+    if arguments.json:
+        refuse_unwritable(arguments.json)
 
     if arguments.what in ("engines", "peer"):
         from upright.tools.engines_report import engine_report

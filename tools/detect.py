@@ -4,10 +4,12 @@
     python tools/detect.py photos/ a.jpg b.avi --output found --threshold 0.7
     python tools/detect.py street.mp4 --output found --weights runs/mine/best.safetensors --device cuda --batch-size 8
     python tools/detect.py street.mp4 --output found --pose --crops
+    python tools/detect.py rtsp://camera.local/street --output found --seconds 60 --fps 5
     python tools/detect.py street.mp4 --output found --track --line door=320,0,320,480 --outputs json,jsonl,events
+    python tools/detect.py street.mp4 --output found --track --page --serve 8000
     torchrun --nproc-per-node 4 tools/detect.py videos/ --output found --no-copies --outputs csv
 
-Writes an annotated copy of every picture and video (MPEG-4 at the same size and frame rate) and one
+Writes an annotated copy of every picture and video (H.264 with the same size, times and sound) and one
 `detections.json`: ids from 1 in the order of the inputs, one entry a picture or video frame, boxes
 [x, y, width, height] in pixels, frames counted from 0, seconds = frame / frame rate. Weights that tell how people stand
 add "lean" (degrees of the trunk from upright, clockwise) and "parts" (quadrilaterals of head, torso and legs, and how
@@ -23,12 +25,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from upright.errors import InputError
 from upright.tools.command import run
 from upright.tools.engine_flags import add_engine_flags, chosen_engine
+from upright.tools.input_flags import add_selection_flags, chosen_selection
 from upright.tools.output_flags import add_output_flags, build_outputs, chosen_outputs, watched_of
 from upright.tools.shared_detection import Report, detect_shared, started_together
 
@@ -38,7 +43,13 @@ if TYPE_CHECKING:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a picture, a video, or a folder of them")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="a picture, a video, a folder of them, a quoted pattern, a text file of names, the number of a camera "
+        "(0), or the address of a stream (rtsp://, http://)",
+    )
     parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="where the results go")
     parser.add_argument("--weights", metavar="FILE", help="a weights file or an exported one (default: the released)")
     parser.add_argument("--threshold", type=float, metavar="X", help="lowest score, 0 to 1 (default: the weights' own)")
@@ -52,15 +63,21 @@ def main() -> None:
     parser.add_argument(
         "--batch-size", type=int, default=1, metavar="N", help="frames a call of the detector (default: 1)"
     )
+    add_selection_flags(parser)
     add_output_flags(parser)
     arguments = parser.parse_args()
+    if not all(arguments.inputs):
+        raise InputError("an input without a name, '', would be all of this folder: give its name, or . for that")
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise InputError(f"--threshold {arguments.threshold:g} is not a score: use 0 to 1")
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size {arguments.batch_size} is not a number of frames: use 1 or more")
     if arguments.no_copies and (arguments.pose or arguments.crops):
         raise InputError("--pose and --crops are drawn into annotated copies: leave --no-copies out")
+    if started_together() and (arguments.page or arguments.serve is not None):
+        raise InputError("--page and --serve show the run of one process: leave them out, or start it alone")
     chosen_outputs(arguments)
+    chosen_selection(arguments)
     detect(arguments)
 
 
@@ -68,6 +85,7 @@ def detect(arguments: argparse.Namespace) -> None:
     # Imported late, so that --help and bad arguments are answered at once.
     import cv2
 
+    from upright.detector.live import ended_by_signals
     from upright.detector.recording import Recorder
     from upright.detector.source_run import detect_sources
     from upright.detector.sources import find_sources
@@ -91,9 +109,18 @@ def detect(arguments: argparse.Namespace) -> None:
 
     def detect_some(sources: Sequence[Source], part: Path | None = None) -> Report:
         outputs = build_outputs(arguments, watched, settings, part)
+        stop = Event()
         recorder = Recorder(threshold, outputs, track=arguments.track, watched=watched)
         try:
-            timing, more, errors = detect_sources(engine, sources, recorder, batch_size=arguments.batch_size)
+            with ended_by_signals(stop) if any(source.live for source in sources) else nullcontext():
+                timing, more, errors = detect_sources(
+                    engine,
+                    sources,
+                    recorder,
+                    batch_size=arguments.batch_size,
+                    selection=chosen_selection(arguments),
+                    stop=stop,
+                )
         except BaseException:  # Ctrl-C, say: what was found until then stays
             recorder.close()
             raise

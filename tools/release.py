@@ -1,4 +1,4 @@
-"""Make a released weights file of a run, with the exported detector beside it, and write its figures into the documents.
+"""Make a released weights file of a run, with the exported detector beside it, and write its figures down.
 
     python tools/release.py runs/people/calibrated.safetensors
     python tools/release.py runs/people/calibrated.safetensors --figures synthetic=a.json coco_val2017=b.json \\

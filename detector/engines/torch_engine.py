@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -29,6 +30,12 @@ class TorchEngine:
         self.settings = model.settings
         self._half = precision == "bfloat16"
         self.name = f"torch {'bfloat16' if self._half else 'float32'}"
+
+    def resize(self, side: int) -> None:
+        """Look at pictures `side` pixels on their shorter side, the longer side's limit in proportion."""
+        largest = round(side * self.settings.max_size / self.settings.min_size)
+        self.settings = replace(self.settings, min_size=side, max_size=largest)
+        self.model.transform.min_size, self.model.transform.max_size = (side,), largest
 
     def detect(self, images: Sequence[np.ndarray]) -> list[Detected]:
         """As `Engine.detect`, all pictures in one call of the model."""

@@ -29,7 +29,7 @@ from upright.detector.detected import Detected
 from upright.detector.drawing import DARK, DEGREE, FONT, PALE, put_text
 from upright.detector.model import Detector
 from upright.detector.upright_crops import context_cell, upright_crop
-from upright.detector.video import write_picture
+from upright.detector.video_writer import write_picture
 from upright.detector.weights import load_detector
 from upright.errors import InputError
 from upright.tools.command import run
