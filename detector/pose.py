@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ class Pose:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Pose:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Pose(**{name: None if value is None else change(value) for name, value in values.items()})
+        return replace(self, **{name: change(value) for name, value in values.items() if value is not None})
 
     def features(self) -> Tensor:
         """What a head is told of it, (R, F)."""
@@ -67,7 +68,7 @@ class Pose:
 def lean(quadrilaterals: Tensor) -> Tensor:
     """Degrees (...) that the upward axis of quadrilaterals (..., 4, 2) is turned from upright, clockwise."""
     up = quadrilaterals[..., :2, :].sum(-2) - quadrilaterals[..., 2:, :].sum(-2)
-    return torch.rad2deg(torch.atan2(up[..., 0], -up[..., 1]))
+    return torch.atan2(up[..., 0], -up[..., 1]) * (180 / math.pi)
 
 
 def told(pose: Pose, transformation: Transformation, parts: tuple[PersonPart, ...]) -> dict[str, Tensor]:

@@ -45,6 +45,7 @@ class RegionLocalisation(nn.Module):
         self, channels: int, size: int, hidden: int, regression: ThetaRegression, width: int = 64, dropout: float = 0.3
     ) -> None:
         super().__init__()
+        self.glance_shape = (channels, size, size)
         self.trunk = nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),
             nn.ReLU(),
@@ -65,7 +66,7 @@ class RegionLocalisation(nn.Module):
         The directions are those of the turns before they become unit vectors; None where the family does not turn.
         """
         # How strong the features are says nothing of a pose, and as they come they are too weak to learn from quickly.
-        features = self.trunk(layer_norm(glance, glance.shape[1:]))
+        features = self.trunk(layer_norm(glance, self.glance_shape))
         bounds = self.regression.bounds
         assert bounds is not None
         raw = self.regression.raw(features)

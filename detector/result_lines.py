@@ -25,7 +25,7 @@ EVENT_COLUMNS = ("file", "frame", "seconds", "kind", "track", "name", "direction
 def image_entry(frame: Frame) -> dict[str, Any]:
     """What `detections.json` says of a picture or frame, but for its number."""
     height, width = frame.image.shape[:2]
-    entry = {"file_name": str(frame.source.path), "width": width, "height": height}
+    entry = {"file_name": frame.source.name, "width": width, "height": height}
     if frame.number is not None:
         entry |= {"frame": frame.number, "seconds": frame.seconds}
     return entry
@@ -64,7 +64,7 @@ def json_lines(record: FrameRecord) -> Iterator[str]:
         del entry["category_id"]
         people.append({"box": entry.pop("bbox"), **entry})
     line = {
-        "file": str(frame.source.path),
+        "file": frame.source.name,
         "frame": frame.number,
         "seconds": frame.seconds,
         "width": width,
@@ -85,7 +85,7 @@ def entries_of_line(line: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str
 
 def last_json_line(source: Source, events: tuple[Event, ...]) -> Iterator[str]:
     """The events that came with the end of a source: `{"file", "events"}`."""
-    yield json.dumps({"file": str(source.path), "events": [asdict(event) for event in events]}) + "\n"
+    yield json.dumps({"file": source.name, "events": [asdict(event) for event in events]}) + "\n"
 
 
 def csv_line(values: Iterable[Any]) -> str:
@@ -117,7 +117,7 @@ def last_event_rows(source: Source, events: Sequence[Event]) -> Iterator[str]:
         values = asdict(event)
         for name in ("seconds", "duration"):
             values[name] = None if values[name] is None else round(values[name], 3)
-        yield csv_line([str(source.path), *(values[name] for name in EVENT_COLUMNS[1:])])
+        yield csv_line([source.name, *(values[name] for name in EVENT_COLUMNS[1:])])
 
 
 def count_columns(counts: Iterable[str]) -> list[str]:
@@ -150,7 +150,7 @@ def yolo_lines(record: FrameRecord) -> Iterator[str]:
 
 def _place(frame: Frame) -> list[Any]:
     seconds = frame.seconds
-    return [str(frame.source.path), frame.number, None if seconds is None else round(seconds, 3)]
+    return [frame.source.name, frame.number, None if seconds is None else round(seconds, 3)]
 
 
 def _rounded(boxes: np.ndarray) -> list[list[float]]:

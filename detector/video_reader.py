@@ -18,10 +18,12 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 
 from upright.datasets.pictures import is_heic
+from upright.detector.input_names import Stream
 from upright.errors import InputError
 
 FALLBACK_FPS = 25.0  # where the container names none that can be
 MOST_FAILURES = 30  # of the container in a row, until a video is over
+PATIENCE = 10.0  # seconds until a server counts as silent
 LONGEST_STEP = 10.0  # seconds between two frames; in a broadcast's recording more is a clock that was set anew
 DECODING_ORDER = {"avi"}  # containers that number frames in the order of decoding and know no other time
 
@@ -52,12 +54,13 @@ class VideoReader:
     """A video's frames: iterate once, uint8 (H, W, 3), RGB, turned as the container says.
 
     Args:
-        path: any video file that FFmpeg reads.
+        path: any video that FFmpeg reads, a file or behind http(s).
 
     Attributes:
         fps: not rounded (29.97 stays 29.97); the mean where the rate is variable.
         format: what a copy takes over; right after the first frame.
         duration: seconds that the container says it has; None where it does not.
+        endless: whether it may be a live stream.
         announced: frames that the container announces, 0 where it does not.
         read: frames read so far.
         damaged: frames that could not be decoded so far; those at the end of a file that is cut off do not count.
@@ -66,11 +69,15 @@ class VideoReader:
         InputError: it is not a video, or is cut off before its first frame.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = path = Path(path)
-        _check_file(path)
-        # Absolute: FFmpeg takes "a:b.mp4" for a protocol "a".
-        self._container = open_container(str(path.absolute()), path)
+    def __init__(self, path: str | Path | Stream) -> None:
+        if isinstance(path, Stream):
+            self.path: Path | str = path.shown
+            self._container = open_container(path.address, path.shown, timeout=(PATIENCE, PATIENCE))
+        else:
+            self.path = path = Path(path)
+            _check_file(path)
+            # Absolute: FFmpeg takes "a:b.mp4" for a protocol "a".
+            self._container = open_container(str(path.absolute()), path)
         self._stream = best_video(self._container, self.path)
         self._stream.thread_type = "AUTO"
         rate = self._stream.average_rate or self._stream.guessed_rate
@@ -79,9 +86,11 @@ class VideoReader:
         self.format = VideoFormat(
             time_base.denominator,
             self._stream.sample_aspect_ratio or Fraction(1),
-            path if self._container.streams.audio else None,
+            path if isinstance(path, Path) and self._container.streams.audio else None,
         )
         self.duration = _duration(self._container, self._stream, self.fps)
+        # Of what has no end known beforehand; a picture has none either.
+        self.endless = self.duration is None and not self._container.format.name.endswith("_pipe")
         self._start = (self._container.start_time or 0) / av.time_base
         # A duration of the whole file may be that of the sound.
         self._reaching = None if self._stream.duration is None else self._stream.index
@@ -96,13 +105,18 @@ class VideoReader:
 
     def timed(self) -> Generator[tuple[float, np.ndarray], None, None]:
         """Each frame behind the time in seconds at which it is shown."""
+        for seconds, frame in self.decoded():
+            yield seconds, turned(frame)
+
+    def decoded(self) -> Generator[tuple[float, Any], None, None]:
+        """As `timed`, with the decoder's own frames, for `turned`: some are not wanted as pictures."""
         try:
             for packet in self._packets():
                 for frame in self._decoded(packet):
                     if self.read == 0 and _turns(frame)[0]:
                         self.format = replace(self.format, aspect=1 / self.format.aspect)
                     self.read += 1
-                    yield self._clock.seconds(frame), turned(frame)
+                    yield self._clock.seconds(frame), frame
         finally:
             self.close()
         if self.read == 0:
@@ -195,7 +209,8 @@ class Clock:
 
 def starts_anywhere(container: av.container.InputContainer) -> bool:
     """Whether the times of a format are those of a clock that runs on, as in broadcasts."""
-    return bool(container.format.flags & av.format.Flags.ts_discont.value)
+    discontinuous: Any = av.format.Flags.ts_discont
+    return bool(container.format.flags & discontinuous.value)
 
 
 def open_container(address: str, name: object, **options: Any) -> av.container.InputContainer:

@@ -61,18 +61,18 @@ def write_crop_sheet(path: Path, weights: str | None) -> bool:
     """The best detections in synthetic pictures of a rolled camera, upright; False where weights do not tell how."""
     from upright.datasets.synthetic import SyntheticPedestrians
     from upright.detector.detect import detect
+    from upright.detector.engines.choice import open_engine
     from upright.detector.upright_crops import crop_sheet, person_strips
     from upright.detector.video_writer import write_picture
-    from upright.detector.weights import load_detector
 
-    model = load_detector(weights)
-    if not model.tells_pose:
+    engine = open_engine(weights)
+    if not engine.settings.tells_pose:
         return False
     pictures = SyntheticPedestrians("val", roll=ROLL)
     strips: list[np.ndarray] = []
     for index in range(len(pictures)):
         image = pictures[index].image
-        found = detect(image, model)
+        found = detect(image, engine)
         strips += person_strips(image, found, [f"{score:.2f}" for score in found.scores])
         if len(strips) >= STRIPS:
             break

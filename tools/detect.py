@@ -4,11 +4,12 @@
     python tools/detect.py photos/ a.jpg b.avi --output found --threshold 0.7
     python tools/detect.py street.mp4 --output found --weights runs/mine/best.safetensors --device cuda --batch-size 8
     python tools/detect.py street.mp4 --output found --pose --crops
+    python tools/detect.py rtsp://camera.local/street --output found --seconds 60 --fps 5
     python tools/detect.py street.mp4 --output found --track --line door=320,0,320,480 --outputs json,jsonl,events
     python tools/detect.py street.mp4 --output found --track --page --serve 8000
     torchrun --nproc-per-node 4 tools/detect.py videos/ --output found --no-copies --outputs csv
 
-Writes an annotated copy of every picture and video (MPEG-4 at the same size and frame rate) and one
+Writes an annotated copy of every picture and video (H.264 with the same size, times and sound) and one
 `detections.json`: ids from 1 in the order of the inputs, one entry a picture or video frame, boxes
 [x, y, width, height] in pixels, frames counted from 0, seconds = frame / frame rate. Weights that tell how people stand
 add "lean" (degrees of the trunk from upright, clockwise) and "parts" (quadrilaterals of head, torso and legs, and how
@@ -22,14 +23,17 @@ is not done.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from upright.errors import InputError
 from upright.tools.command import run
+from upright.tools.engine_flags import add_engine_flags, chosen_engine
+from upright.tools.input_flags import add_selection_flags, chosen_selection
 from upright.tools.output_flags import add_output_flags, build_outputs, chosen_outputs, watched_of
 from upright.tools.shared_detection import Report, detect_shared, started_together
 
@@ -39,9 +43,15 @@ if TYPE_CHECKING:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a picture, a video, or a folder of them")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="a picture, a video, a folder of them, a quoted pattern, a text file of names, the number of a camera "
+        "(0), or the address of a stream (rtsp://, http://)",
+    )
     parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="where the results go")
-    parser.add_argument("--weights", metavar="FILE", help="a weights file (default: the released ones)")
+    parser.add_argument("--weights", metavar="FILE", help="a weights file or an exported one (default: the released)")
     parser.add_argument("--threshold", type=float, metavar="X", help="lowest score, 0 to 1 (default: the weights' own)")
     parser.add_argument(
         "--pose", action="store_true", help="draw head, torso, legs and lean of each person, by an arrow up the body"
@@ -49,12 +59,15 @@ def main() -> None:
     parser.add_argument(
         "--crops", action="store_true", help="also write NAME-crops: each person cut out and set upright, and the parts"
     )
-    parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
+    add_engine_flags(parser)
     parser.add_argument(
-        "--batch-size", type=int, default=1, metavar="N", help="frames a call of the model (default: 1)"
+        "--batch-size", type=int, default=1, metavar="N", help="frames a call of the detector (default: 1)"
     )
+    add_selection_flags(parser)
     add_output_flags(parser)
     arguments = parser.parse_args()
+    if not all(arguments.inputs):
+        raise InputError("an input without a name, '', would be all of this folder: give its name, or . for that")
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise InputError(f"--threshold {arguments.threshold:g} is not a score: use 0 to 1")
     if arguments.batch_size < 1:
@@ -64,6 +77,7 @@ def main() -> None:
     if started_together() and (arguments.page or arguments.serve is not None):
         raise InputError("--page and --serve show the run of one process: leave them out, or start it alone")
     chosen_outputs(arguments)
+    chosen_selection(arguments)
     detect(arguments)
 
 
@@ -71,11 +85,10 @@ def detect(arguments: argparse.Namespace) -> None:
     # Imported late, so that --help and bad arguments are answered at once.
     import cv2
 
-    from upright.detector.inference import choose_device
+    from upright.detector.live import ended_by_signals
     from upright.detector.recording import Recorder
     from upright.detector.source_run import detect_sources
     from upright.detector.sources import find_sources
-    from upright.detector.weights import load_detector
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it has to say, our errors say in one line
     watched = watched_of(arguments)
@@ -83,27 +96,31 @@ def detect(arguments: argparse.Namespace) -> None:
         import trackers  # noqa: F401  # before any work: it may not be installed
     notes: list[str] = []
     sources = find_sources(arguments.inputs, arguments.output, notes)
-    device = choose_device(arguments.device)
-    if device.type == "cuda" and arguments.device is None and "LOCAL_RANK" in os.environ:  # a GPU for each process
-        device = choose_device(f"cuda:{os.environ['LOCAL_RANK']}")
-    model = load_detector(arguments.weights, device)
+    engine = chosen_engine(arguments)
     for flag in ("pose", "crops", "fallen"):
-        if getattr(arguments, flag) and not model.tells_pose:
+        if getattr(arguments, flag) and not engine.settings.tells_pose:
             raise InputError(f"these weights do not tell how people stand: leave --{flag} out, or take others")
     try:
         arguments.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {arguments.output} ({error.strerror}): give another") from None
-    threshold = model.settings.threshold if arguments.threshold is None else arguments.threshold
+    threshold = engine.settings.threshold if arguments.threshold is None else arguments.threshold
     settings = {"weights": arguments.weights or "released", "threshold": threshold}
 
     def detect_some(sources: Sequence[Source], part: Path | None = None) -> Report:
         outputs = build_outputs(arguments, watched, settings, part)
+        stop = Event()
         recorder = Recorder(threshold, outputs, track=arguments.track, watched=watched)
         try:
-            timing, more, errors = detect_sources(
-                model, sources, recorder, device=device, batch_size=arguments.batch_size
-            )
+            with ended_by_signals(stop) if any(source.live for source in sources) else nullcontext():
+                timing, more, errors = detect_sources(
+                    engine,
+                    sources,
+                    recorder,
+                    batch_size=arguments.batch_size,
+                    selection=chosen_selection(arguments),
+                    stop=stop,
+                )
         except BaseException:  # Ctrl-C, say: what was found until then stays
             recorder.close()
             raise

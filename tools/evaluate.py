@@ -28,6 +28,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from upright.datasets.coco import read_annotations
 from upright.datasets.pictures import read_picture
 from upright.datasets.registry import DATASETS, dataset_entry, open_dataset
 from upright.datasets.sample import Annotations, PedestrianDataset
+from upright.datasets.soundness import check_pictures, people
 from upright.datasets.turned import TurnedPedestrians
 from upright.detector.evaluation import Detections, Result, evaluate, read_detections, write_detections
 from upright.detector.evaluation.at_threshold import figures_at_threshold
@@ -47,10 +49,12 @@ from upright.detector.evaluation.plain import check
 from upright.detector.evaluation.plausibility import suspicions
 from upright.detector.evaluation.pose import pose_figures
 from upright.detector.evaluation.protocols import PROTOCOLS
+from upright.detector.picture_size import refuse_thin
 from upright.errors import InputError
-from upright.output import whole_file
+from upright.output import refuse_unwritable, whole_file
 from upright.tools.command import run
 from upright.tools.dataset_flags import add_dataset_flags, dataset_options
+from upright.tools.engine_flags import add_engine_flags, chosen_engine
 from upright.tools.evaluation_tables import print_tables
 
 THRESHOLD = 0.5  # of detections from a file, which do not say where their detector would draw the line
@@ -94,8 +98,8 @@ def parser() -> argparse.ArgumentParser:
         help="JSON of detections, folder of setNN/VNNN.txt, or folder of such folders, one a detector; several with "
         "names of their own are compared",
     )
-    found.add_argument("--weights", metavar="FILE", help="of the model; default: the released ones")
-    found.add_argument("--device", metavar="D", help="of the model (default: a GPU where there is one)")
+    found.add_argument("--weights", metavar="FILE", help="of the detector, or an exported one; default: the released")
+    add_engine_flags(found, "float32")  # what the published figures are taken in
     found.add_argument("--workers", type=int, default=1, help="threads that load pictures (default 1)")
     found.add_argument(
         "--save-detections", metavar="OUT", help="keep what the model finds: a .json, or a folder of setNN/VNNN.txt"
@@ -138,9 +142,14 @@ def main() -> None:
     aspect = {"0.41": 0.41, "none": 0.0, None: None}[options.detections_aspect]
     PROTOCOLS[protocol].choose(options.subsets)
 
+    if not people(annotations):
+        print(
+            f"warning: nobody to find in {len(annotations.image_ids)} pictures, since of {len(annotations.boxes)} "
+            "boxes none counts as a person: there is no miss rate",
+            file=sys.stderr,
+        )
     results, objects = {}, {}
-    cases = _cases(options, dataset, annotations)
-    threshold = _threshold(options)
+    cases, threshold = _cases(options, dataset, annotations)
     for case in cases:
         for suspicion in suspicions(case.annotations, case.detections):
             print(f"warning: {case.name}: {suspicion}", file=sys.stderr)
@@ -212,6 +221,10 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         raise InputError(f"--threshold {options.threshold:g} is not a score: use 0 to 1")
     if options.worst and not (options.worst[0].isdigit() and int(options.worst[0])):
         raise InputError(f"--worst {options.worst[0]}: the first value is how many, a whole number from 1")
+    saved = options.save_detections if (options.save_detections or "").lower().endswith(".json") else None
+    for path in (options.json, options.plot, options.worst and options.worst[1], saved):
+        if path:
+            refuse_unwritable(path)
 
 
 def _ground_truth(options: argparse.Namespace) -> tuple[PedestrianDataset | None, Annotations]:
@@ -222,48 +235,46 @@ def _ground_truth(options: argparse.Namespace) -> tuple[PedestrianDataset | None
     return dataset, dataset.annotations
 
 
-def _cases(options: argparse.Namespace, dataset: PedestrianDataset | None, annotations: Annotations) -> list[Case]:
-    """What is evaluated: each of several files of detections, or the model, at each of several angles."""
+def _cases(
+    options: argparse.Namespace, dataset: PedestrianDataset | None, annotations: Annotations
+) -> tuple[list[Case], float]:
+    """What is evaluated, each of several files of detections, or the detector, at each of several angles.
+
+    With the threshold: the detector's own unless another was given.
+    """
     if options.detections:
         named = [one for text in options.detections for one in _names_and_paths(text)]
         paths = dict(named)
         if len(paths) < len(named):
             raise InputError("two --detections have the same name: give each a NAME=PATH of its own")
-        return [Case(name, dataset, annotations, read_detections(path, annotations)) for name, path in paths.items()]
-    # Only here, so that evaluating files needs no torch.
-    from upright.detector.inference import choose_device, detect_dataset
-    from upright.detector.weights import RELEASED, load_detector
+        read = [Case(name, dataset, annotations, read_detections(path, annotations)) for name, path in paths.items()]
+        return read, THRESHOLD if options.threshold is None else options.threshold
+    # Only here, so that evaluating files needs no engine.
+    from upright.detector.engines.choice import RELEASED
+    from upright.detector.inference import detect_dataset
 
     assert dataset is not None, "--ground-truth comes with --detections"
     weights = options.weights or str(RELEASED)
     turned = [TurnedPedestrians(dataset, degrees) for degrees in options.turned or ()]
     truths = [one.annotations for one in turned]  # first of all, since they may be refused
-    device = choose_device(options.device)
-    model = load_detector(weights, device)
+    engine = chosen_engine(options)
+    threshold = engine.settings.threshold if options.threshold is None else options.threshold
+    thin = partial(refuse_thin, min_size=engine.settings.min_size, max_size=engine.settings.max_size)
+    check_pictures(dataset, refuse=thin)
     if turned:
-        found = [detect_dataset(model, one, device=device, workers=options.workers) for one in turned]
+        found = [detect_dataset(engine, one, workers=options.workers) for one in turned]
         return [
             Case(f"turned by {one.degrees:g}", one, truth, detections, one.degrees)
             for one, truth, detections in zip(turned, truths, found, strict=True)
-        ]
-    detections = detect_dataset(model, dataset, device=device, workers=options.workers)
+        ], threshold
+    detections = detect_dataset(engine, dataset, workers=options.workers)
     if options.save_detections:
         if options.save_detections.lower().endswith(".json"):
             settings = {"weights": weights, "dataset": options.dataset, "split": options.split}
             write_detections(options.save_detections, annotations, detections, settings)
         else:
             write_caltech_detections(options.save_detections, annotations, detections)
-    return [Case(Path(weights).stem, dataset, annotations, detections)]
-
-
-def _threshold(options: argparse.Namespace) -> float:
-    if options.threshold is not None:
-        return options.threshold
-    if options.detections:
-        return THRESHOLD
-    from upright.detector.weights import RELEASED, read_metadata
-
-    return read_metadata(options.weights or RELEASED)[0].threshold
+    return [Case(Path(weights).stem, dataset, annotations, detections)], threshold
 
 
 def _names_and_paths(text: str) -> list[tuple[str, str]]:

@@ -237,7 +237,7 @@ class Server(ThreadingHTTPServer):
         self.state = state
         self.address_family = AF_INET6 if ":" in host else AF_INET
         super().__init__((host, port), Handler)
-        self.is_private = ip_address(self.server_address[0]).is_loopback
+        self.is_private = ip_address(str(self.server_address[0])).is_loopback
 
     def server_bind(self) -> None:
         """Without http.server's look-up of the machine's name, which may wait for a network."""

@@ -20,9 +20,9 @@ import numpy as np
 
 from upright.datasets.synthetic.video import render_video
 from upright.detector.detected import Detected
+from upright.detector.engines.torch_engine import choose_device, detect_pictures
 from upright.detector.evaluation.tracks import Crossing, TrackScore, compare_crossings
 from upright.detector.events import Event, Line, Watcher
-from upright.detector.inference import choose_device, detect_pictures
 from upright.detector.model import Detector
 from upright.detector.tracking import PersonTracker
 from upright.detector.video_reader import VideoReader

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from upright.detector import inference
+from upright.detector import inference, picture_size
 from upright.detector.annotated_copies import AnnotatedCopies
-from upright.detector.inference import ahead, batches, choose_device, detect_dataset, detect_pictures
+from upright.detector.engines.torch_engine import TorchEngine, choose_device, detect_pictures
+from upright.detector.inference import ahead, batches, detect_dataset
 from upright.detector.model import build_detector
 from upright.detector.recording import Recorder
 from upright.detector.result_files import DetectionsFile
+from upright.detector.settings import PRESETS
 from upright.detector.source_run import detect_sources
 from upright.detector.sources import find_sources
 from upright.detector.video_reader import VideoReader
@@ -27,6 +29,8 @@ from upright.errors import InputError
 
 class Stub(torch.nn.Module):
     """Finds in every picture one box as wide as the picture's first pixel is bright, and one unsure."""
+
+    settings = PRESETS["light"]
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +113,7 @@ def test_an_error_surfaces_in_its_turn_and_stops_what_follows():
 
 def test_detect_dataset_gives_every_score_of_every_picture(boards):
     model = Stub().train()
-    found = detect_dataset(model, boards, batch_size=4, workers=2, progress=False)
+    found = detect_dataset(TorchEngine(model), boards, batch_size=4, workers=2, progress=False)
     assert model.training, "the model must come back in the mode that it had"
     assert model.batches == [4, 2]
     assert found.image_index.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
@@ -122,10 +126,12 @@ def test_detect_dataset_gives_every_score_of_every_picture(boards):
 
 def test_detect_dataset_with_nothing_found_has_empty_columns(boards):
     class Blind(torch.nn.Module):
+        settings = PRESETS["light"]
+
         def forward(self, images):
             return [{"boxes": torch.zeros(0, 4), "labels": torch.zeros(0), "scores": torch.zeros(0)} for _ in images]
 
-    found = detect_dataset(Blind(), boards, progress=False)
+    found = detect_dataset(TorchEngine(Blind()), boards, progress=False)
     assert found.boxes.shape == (0, 4)
     assert len(found.image_index) == len(found.scores) == 0
 
@@ -139,7 +145,7 @@ def test_a_picture_that_cannot_be_read_stops_detect_dataset(boards):
 
     model = Stub().train()
     with pytest.raises(InputError, match=r"3\.png"):
-        detect_dataset(model, Broken(), progress=False)
+        detect_dataset(TorchEngine(model), Broken(), progress=False)
     assert model.training
 
 
@@ -161,7 +167,9 @@ def test_frames_and_pictures_keep_order_and_numbers(tmp_path, batch_size):
     write_picture(tmp_path / "c.png", plain_picture(90))
     sources = find_sources([tmp_path / name for name in ("a.png", "b.avi", "c.png")], tmp_path / "out")
     recorder = recorder_into(tmp_path)
-    timing, notes, errors = detect_sources(Stub().eval(), sources, recorder, batch_size=batch_size, progress=False)
+    timing, notes, errors = detect_sources(
+        TorchEngine(Stub().eval()), sources, recorder, batch_size=batch_size, progress=False
+    )
     assert (notes, errors, timing.frames) == ([], [], 7)
     images, detections = recorded(recorder, tmp_path)
     assert [image["id"] for image in images] == list(range(1, 8))
@@ -185,7 +193,7 @@ def test_a_source_that_cannot_be_read_is_passed_over(tmp_path):
     (tmp_path / "b.png").write_bytes(data[: len(data) // 2])
     sources = find_sources([tmp_path / name for name in names], tmp_path / "out")
     recorder = recorder_into(tmp_path)
-    timing, _, errors = detect_sources(Stub().eval(), sources, recorder, progress=False)
+    timing, _, errors = detect_sources(TorchEngine(Stub().eval()), sources, recorder, progress=False)
     assert len(errors) == 1
     assert "b.png" in str(errors[0])
     images, _ = recorded(recorder, tmp_path)
@@ -206,7 +214,7 @@ def test_a_run_that_ends_early_keeps_what_was_found_until_then(tmp_path):
     sources = find_sources([tmp_path / "a.avi", tmp_path / "b.avi"], tmp_path / "out")
     recorder = recorder_into(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        detect_sources(Failing().eval(), sources, recorder, progress=False)
+        detect_sources(TorchEngine(Failing().eval()), sources, recorder, progress=False)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mp4", "b.mp4"]
     images, detections = recorded(recorder, tmp_path)
     assert 3 + 4 <= len(images) <= 12
@@ -225,7 +233,7 @@ def test_a_source_that_cannot_be_drawn_is_noted_and_read_no_further(tmp_path):
     write_picture(tmp_path / "b.png", plain_picture(100))
     model, recorder = Stub().eval(), Recorder(0.5, [Full()])
     sources = find_sources([tmp_path / "a.avi", tmp_path / "b.png"], tmp_path / "out")
-    timing, _, errors = detect_sources(model, sources, recorder, progress=False)
+    timing, _, errors = detect_sources(TorchEngine(model), sources, recorder, progress=False)
     (error,) = errors
     assert "a.avi" in str(error)
     assert "No space left" in str(error)
@@ -245,7 +253,9 @@ def test_a_picture_that_the_model_fails_on_is_the_only_one_without_result(tmp_pa
         write_picture(tmp_path / name, plain_picture(100, size))
     recorder = recorder_into(tmp_path)
     sources = find_sources([tmp_path], tmp_path / "out")
-    _, _, errors = detect_sources(Choosy().eval(), sources, recorder, batch_size=batch_size, progress=False)
+    _, _, errors = detect_sources(
+        TorchEngine(Choosy().eval()), sources, recorder, batch_size=batch_size, progress=False
+    )
     (error,) = errors
     assert "b.png could not be searched" in str(error)
     assert "memory" in str(error)
@@ -260,7 +270,7 @@ def test_a_video_that_cannot_be_finished_is_noted(tmp_path, monkeypatch):
     write_video(tmp_path / "b.avi", [100] * 2)
     recorder = recorder_into(tmp_path)
     sources = find_sources([tmp_path / "a.avi", tmp_path / "b.avi"], tmp_path / "out")
-    _, _, (error,) = detect_sources(Stub().eval(), sources, recorder, progress=False)
+    _, _, (error,) = detect_sources(TorchEngine(Stub().eval()), sources, recorder, progress=False)
     assert "2 of 3 frames" in str(error)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.mp4"]
     assert len(recorded(recorder, tmp_path)[0]) == 2
@@ -282,7 +292,7 @@ def test_a_huge_picture_is_made_smaller_before_it_becomes_float(monkeypatch):
 
     model = Watching().eval()
     (at_size,) = detect_pictures(model, [plain_picture(100, (80, 60))])
-    monkeypatch.setattr(inference, "MOST_PIXELS", 40 * 30)
+    monkeypatch.setattr(picture_size, "MOST_PIXELS", 40 * 30)
     (small,) = detect_pictures(model, [plain_picture(100, (80, 60))])
     assert seen == [(60, 80), (30, 40)]
     torch.testing.assert_close(small["boxes"], at_size["boxes"] * 2)
@@ -297,6 +307,15 @@ def test_a_batch_of_a_million_holds_no_more_than_memory_allows(monkeypatch):
     time.sleep(0.05)
     assert len(made) <= 8
     assert [len(batch) for batch in grouped] == [3] * 15 + [2]
+
+
+def test_a_depth_of_a_million_queues_no_million_calls():
+    """Small results keep below the bound on bytes; what stands after the last frame is asked for without end."""
+    made = []
+    results = ahead((lambda i=i: made.append(i) or i for i in range(10**6)), depth=10**6)
+    assert next(results) == 0
+    assert len(made) < 1000
+    results.close()
 
 
 def test_the_stages_overlap(tmp_path):
@@ -317,7 +336,9 @@ def test_the_stages_overlap(tmp_path):
 
     write_video(tmp_path / "a.avi", [100] * 5)
     sources = find_sources([tmp_path / "a.avi"], tmp_path / "out")
-    timing, _, _ = detect_sources(Watched().eval(), sources, Waiting(0.5, [AnnotatedCopies()]), progress=False)
+    timing, _, _ = detect_sources(
+        TorchEngine(Watched().eval()), sources, Waiting(0.5, [AnnotatedCopies()]), progress=False
+    )
     assert waited == [True] * 5
     assert min(timing.decoding, timing.model, timing.drawing, timing.wall) > 0
 
@@ -333,7 +354,7 @@ def test_the_pose_is_in_pixels_of_a_picture_that_was_made_smaller(monkeypatch):
             ]
 
     model = Posed().eval()
-    monkeypatch.setattr(inference, "MOST_PIXELS", 40 * 30)
+    monkeypatch.setattr(picture_size, "MOST_PIXELS", 40 * 30)
     (found,) = detect_pictures(model, [plain_picture(100, (80, 60))])
     assert found["whole"].tolist() == [[[80, 60]] * 4] * 2
     assert found["parts"].shape == (2, 3, 4, 2)
@@ -351,11 +372,11 @@ def test_the_pose_of_a_data_set_stands_beside_its_detections(boards):
                 output |= {"whole": quadrilaterals[:, 0], "parts": quadrilaterals[:, 1:]}
             return outputs
 
-    found = detect_dataset(Posed(), boards, progress=False)
+    found = detect_dataset(TorchEngine(Posed()), boards, progress=False)
     assert found.pose is not None
     assert found.pose.lean.tolist() == (10.0 * found.image_index).tolist()
     assert (found.pose.parts == found.image_index[:, None, None, None]).all()
-    assert detect_dataset(Stub(), boards, progress=False).pose is None
+    assert detect_dataset(TorchEngine(Stub()), boards, progress=False).pose is None
 
 
 @pytest.mark.parametrize("name", ["gpu9", "cuda:99", "meta:-1"])
