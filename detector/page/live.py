@@ -179,7 +179,7 @@ class State:
                 "counts": self._counts,
                 "tracks": tracks,
                 "tracks_total": self._tracks,
-                "events": [asdict(event) for event in self._events],
+                "events": [asdict(event) for event in sorted(self._events, key=lambda event: event.seconds)],
             }
 
     def chart(self) -> dict[str, Any]:
