@@ -214,7 +214,7 @@ def load_backbone(name: str, source: str) -> nn.Module:
 
 
 def fill_first_stage(model: Detector, sources: Sequence[str]) -> None:
-    """Fill backbone, pyramid and dense proposals with what they have learnt elsewhere.
+    """Fill backbone, pyramid and dense proposals with what they have learnt elsewhere, a second look with the same.
 
     Args:
         model: of the backbone "shufflenet_v2".
@@ -254,8 +254,13 @@ def fill_first_stage(model: Detector, sources: Sequence[str]) -> None:
                 f"the first stage's weights {named} {fault} {len(names)} tensors, the first is {names[0]}: "
                 "pass the files of NanoDet-Plus-m, see weights/README.md"
             )
+    own |= second_look_start(model, own)
     model.load_state_dict(own, strict=False)
-    for part, name in ((model.backbone, "backbone."), (model.rpn, "rpn.")):
+    for part, name in (
+        (model.backbone, "backbone."),
+        (model.rpn, "rpn."),
+        (model.roi_heads.second_look, SECOND_LOOK),
+    ):
         if isinstance(part, Learnt) and any(key.startswith(name) for key in own):
             part.keep_learnt()
 
