@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -50,14 +52,14 @@ def test_what_has_no_pose_or_no_people_is_left_as_it_is() -> None:
 def test_a_larger_picture_of_the_same_gives_a_larger_pose(size: tuple[int, int], tiny_light: Settings) -> None:
     """Poses of a picture, and of the picture that the model makes of it, differ by the scale alone."""
     torch.manual_seed(0)
-    from dataclasses import replace
-
     model = build_detector(replace(tiny_light, teach=1.0)).eval()
     torch.nn.init.normal_(model.pool.localisation.regression.linear.weight, std=0.3)
     large = torch.rand(3, *size)
     small = model.transform([large])[0]
     height, width = small.image_sizes[0]
-    mean, std = (torch.tensor(values)[:, None, None] for values in (model.transform.image_mean, model.transform.image_std))
+    mean, std = (
+        torch.tensor(values)[:, None, None] for values in (model.transform.image_mean, model.transform.image_std)
+    )
     with torch.inference_mode():
         (found,) = model([large])
         (same,) = model([small.tensors[0, :, :height, :width] * std + mean])

@@ -65,7 +65,9 @@ def plain_crop(picture: np.ndarray, x: float, y: float, high: float, degrees: fl
 def test_crops_are_a_plain_bilinear_reading_of_the_picture(look: SecondLook, high: float, degrees: float) -> None:
     pictures = noise(203, 261, 2)
     turn = np.radians(degrees)
-    frames = torch.tensor([[120.0, 95, high, np.sin(turn), -np.cos(turn)], [10.5, 200, high, np.sin(turn), -np.cos(turn)]])
+    frames = torch.tensor(
+        [[120.0, 95, high, np.sin(turn), -np.cos(turn)], [10.5, 200, high, np.sin(turn), -np.cos(turn)]]
+    )
     found = look.crop(pictures, [frames[:1], frames[1:]])
     assert found.shape == (2, 3, *CROP)
     for number, frame in enumerate(frames):
@@ -100,7 +102,9 @@ def test_who_is_turned_with_the_picture_is_seen_as_before(look: SecondLook, quar
     before = look.crop(picture, [upright_frames(corners)])
     after = look.crop(picture.rot90(quarters, (2, 3)), [upright_frames(turned)])
     torch.testing.assert_close(after, before, atol=2e-3, rtol=0)
-    not_turned = look.crop(picture.rot90(quarters, (2, 3)), [box_frames(torch.cat([turned.amin(1), turned.amax(1)], 1))])
+    not_turned = look.crop(
+        picture.rot90(quarters, (2, 3)), [box_frames(torch.cat([turned.amin(1), turned.amax(1)], 1))]
+    )
     assert (not_turned - before).abs().max() > 1
 
 
@@ -121,7 +125,9 @@ def test_frames_hold_the_person_with_some_room(x: float, y: float, width: float,
     plain = box_frames(box)
     assert plain[0].tolist() == pytest.approx([x, y, plain[0, 2].item(), 0, -1], abs=1e-6)
     high = plain[0, 2].item()
-    assert max(height / (2 * high), width / (2 * high * CROP[1] / CROP[0])) == pytest.approx(min(1 / ROOM, 1.0), rel=1e-6)
+    assert max(height / (2 * high), width / (2 * high * CROP[1] / CROP[0])) == pytest.approx(
+        min(1 / ROOM, 1.0), rel=1e-6
+    )
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     offsets = np.array([[-width, -height], [width, -height], [width, height], [-width, height]]) / 2
     corners = torch.from_numpy(offsets @ np.array([[c, s], [-s, c]]) + (x, y))[None]
@@ -175,7 +181,9 @@ REGIONS = [[10.0, 10, 30, 60], [10, 20, 30, 60], [70, 10, 90, 60], [50, 30, 70, 
 
 
 def heads_that_look_again(settings: Settings, logits: list[float], answers: list[float]) -> tuple[RegionHeads, dict]:
-    heads = build_detector(replace(settings, suppression="hard", nms_threshold=1.0, box_share=1.0, fusion="region")).roi_heads
+    heads = build_detector(
+        replace(settings, suppression="hard", nms_threshold=1.0, box_share=1.0, fusion="region")
+    ).roi_heads
     heads.box_head = Says(logits)
     heads.second_look = Answers(answers)
     sizes = {"0": 8, "1": 16, "2": 32, "pool": 64}
@@ -214,7 +222,9 @@ def test_a_canonical_look_is_at_the_whole_of_the_pose(tiny_light: Settings) -> N
     frames = heads.second_look.frames[0]
     torch.testing.assert_close(frames, upright_frames(corners))
     assert frames[:, 3].abs().max() > 0.1, "somebody has to lean for this to say anything"
-    best = [row for quadrilateral in corners for row in [(result["whole"] - quadrilateral).abs().amax(dim=(1, 2)).min()]]
+    best = [
+        row for quadrilateral in corners for row in [(result["whole"] - quadrilateral).abs().amax(dim=(1, 2)).min()]
+    ]
     assert max(best) < 1e-3, "what is told is where it looked"
 
 
@@ -244,7 +254,9 @@ def person(*boxes: list[float], ignore: tuple[bool, ...] = (False,)) -> dict[str
 
 
 def test_it_learns_the_overlap_of_the_best_proposals_that_are_not_ignored(tiny_light: Settings) -> None:
-    heads, maps = heads_that_look_again(replace(tiny_light, second_look="box", looks=3), [0.0] * 9, [0.3, -1.0, 2.0, 0.5])
+    heads, maps = heads_that_look_again(
+        replace(tiny_light, second_look="box", looks=3), [0.0] * 9, [0.3, -1.0, 2.0, 0.5]
+    )
     heads.second_look.logits.requires_grad_()
     one = person([10.0, 10, 30, 60], [65.0, 5, 95, 70], ignore=(False, True))
     # Of the first picture the third region lies on the ignore region, and the fourth comes in; nobody in the second.

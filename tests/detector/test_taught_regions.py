@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
 from upright.datasets.joints import JOINT_NAMES
+from upright.detector.dense_proposals import Proposals
 from upright.detector.model import Detector, build_detector
 from upright.detector.option_fields import option_fields
+from upright.detector.pose import Pose
 from upright.detector.pose_pool import RegionLocalisation
 from upright.detector.region_reading import PICTURE
 from upright.detector.settings import Settings
@@ -83,7 +85,9 @@ def test_the_taught_learn_from_their_teacher_alone(teach: float, gradient: str, 
     assert reached(scores, judging)
     assert reached(scores, levels) == (gradient == "maps")
     assert reached(scores, localisation) == (teach == 0)
-    assert {"loss_theta", "loss_seen"} <= losses.keys() if teach else losses.keys() == {"loss_classifier", "loss_box_reg"}
+    assert (
+        {"loss_theta", "loss_seen"} <= losses.keys() if teach else losses.keys() == {"loss_classifier", "loss_box_reg"}
+    )
     for name in ("loss_theta", "loss_seen") if teach else ():
         assert reached(losses[name], levels), name
         assert reached(losses[name], localisation), name
@@ -129,9 +133,9 @@ def test_regions_stay_with_their_people_through_the_sampling(tiny_light: Setting
         one["keypoints"][2, :, 0] += 70 * (one["keypoints"][2, :, 2] > 0)
         seen: list[tuple[Tensor, Tensor]] = []
 
-        def told(pose: object, labels: list, matched: list, targets: list, kept: list = seen) -> dict:
+        def told(pose: Pose, labels: list, matched: list, targets: list, kept: list = seen) -> dict:
             rows = matched[0][labels[0] > 0]
-            kept.append((pose.rows(labels[0] > 0).centre, lessons(targets)[0]["points"][rows, 0, 4]))  # type: ignore[attr-defined]
+            kept.append((pose.rows(labels[0] > 0).centre, lessons(targets)[0]["points"][rows, 0, 4]))
             return {}
 
         model.roi_heads._teach = told
@@ -139,8 +143,6 @@ def test_regions_stay_with_their_people_through_the_sampling(tiny_light: Setting
         maps = model.backbone(images.tensors)
         regions = torch.tensor([BOX, other, [12.0, 12, 42, 86], [82.0, 12, 112, 86], [14.0, 10, 44, 84]])
         if fusion == "sum":
-            from upright.detector.dense_proposals import Proposals
-
             model.roi_heads(maps, [Proposals(regions, torch.zeros(5))], images.image_sizes, targets)
         else:
             model.roi_heads(maps, [regions], images.image_sizes, targets)
@@ -209,7 +211,10 @@ def test_who_is_not_taught_all_parts_tells_no_pose(change: dict, tiny_light: Set
 
 def test_proposals_are_made_of_the_maps_and_not_of_the_picture(tiny: Settings) -> None:
     model = build_detector(tiny).eval()
-    maps = {name: torch.rand(1, tiny.channels, -(-96 // s), 128 // s) for name, s in zip(("0", "1", "2", "pool"), (8, 16, 32, 64), strict=True)}
+    maps = {
+        name: torch.rand(1, tiny.channels, -(-96 // s), 128 // s)
+        for name, s in zip(("0", "1", "2", "pool"), (8, 16, 32, 64), strict=True)
+    }
     images = ImageList(torch.zeros(1, 3, 96, 128), [(96, 128)])
     with torch.inference_mode():
         (before,), _ = model.rpn(images, maps)

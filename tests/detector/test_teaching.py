@@ -32,7 +32,9 @@ def people(count: int = 4, seed: int = 0) -> np.ndarray:
     joints = np.concatenate(
         [generator.uniform(50, 150, (count, 17, 2)), generator.integers(1, 3, (count, 17, 1))], axis=2
     )
-    for person, pattern in enumerate(("", "knee ankle", "shoulder", "nose eye ear shoulder hip knee ankle elbow wrist")):
+    for person, pattern in enumerate(
+        ("", "knee ankle", "shoulder", "nose eye ear shoulder hip knee ankle elbow wrist")
+    ):
         for joint, name in enumerate(JOINT_NAMES):
             if any(word in name for word in pattern.split()):
                 joints[person, joint] = 0
