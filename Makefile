@@ -18,13 +18,13 @@ test: $(VENV)/tests
 fuzz: $(VENV)/tests
 	$(BIN)/python tests/fuzz/run.py
 
-# The demo needs no test tools; the tests need all that the demo needs.
-$(VENV)/runs: requirements.txt pyproject.toml
+# The demo needs neither torch nor test tools; the tests need all that the demo needs.
+$(VENV)/runs: requirements-plain.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet -r requirements-plain.txt
 	touch $@
 
-$(VENV)/tests: $(VENV)/runs requirements-train.txt requirements-test.txt
+$(VENV)/tests: $(VENV)/runs requirements.txt requirements-test.txt
 	$(BIN)/python -m pip install --quiet -r requirements-test.txt
 	touch $@
 

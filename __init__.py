@@ -10,13 +10,19 @@ The names below are fetched when they are first used, so that `import upright` s
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from upright.errors import InputError
 
+# Read when torch is first imported. OpenMP's threads wait in a loop otherwise, and beside a process that is busy, or
+# beside the threads that decode and draw, torch takes many times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 if TYPE_CHECKING:
     from upright.detector.detect import detect
     from upright.detector.detected import Detected
+    from upright.detector.engines.choice import open_engine
     from upright.detector.model import Detector
     from upright.detector.spatial_transformer import (
         Affine,
@@ -53,6 +59,7 @@ __all__ = [
     "Transformation",
     "detect",
     "load_detector",
+    "open_engine",
 ]
 
 _HOMES = {
@@ -60,6 +67,7 @@ _HOMES = {
     "Detector": "upright.detector.model",
     "detect": "upright.detector.detect",
     "load_detector": "upright.detector.weights",
+    "open_engine": "upright.detector.engines.choice",
 }
 
 

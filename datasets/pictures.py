@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from pathlib import Path
@@ -12,10 +13,10 @@ import numpy as np
 from upright.datasets.native_messages import with_messages
 from upright.errors import InputError, InputWarning
 
-# What OpenCV reads; also what a folder of pictures is searched for.
+# What can be read; also what a folder of pictures is searched for.
 PICTURE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff"),
-    *(".pbm", ".pgm", ".ppm", ".pnm", ".jp2", ".avif", ".gif"),
+    *(".pbm", ".pgm", ".ppm", ".pnm", ".jp2", ".avif", ".gif", ".heic", ".heif", ".hif"),
 }
 EXIF_ORIENTATION = 0x0112
 JPEG_START = b"\xff\xd8"
@@ -52,6 +53,8 @@ def decode_picture(data: bytes, name: str | Path, notes: list[str] | None = None
     without_end = data.startswith(JPEG_START) and cut_off(data) and not cut_off(data + JPEG_END)
     if cut_off(data) and not without_end:
         raise InputError(f"the picture {name} is cut off: fetch or export it again")
+    if is_heic(data[:32]) or _is_avif(data[:32]):
+        return _by_pillow(data, name)
     image, messages = _decode(data + JPEG_END if without_end else data, name, cv2.IMREAD_COLOR)
     damage = [message for message in messages if DAMAGE.search(message)]
     if without_end and (damage or image is None):
@@ -91,10 +94,36 @@ def picture_size(path: str | Path) -> tuple[int, int]:
 
 
 def is_heic(start: bytes) -> bool:
-    """Whether a file that starts so (32 bytes will do) is a HEIC picture, which neither OpenCV nor a video reader
-    knows: FFmpeg takes one tile of it for a film.
-    """
+    """Whether a file that starts so (32 bytes will do) is a HEIC picture: FFmpeg takes one tile of it for a film."""
     return start[4:8] == b"ftyp" and start[8:12] in HEIC_BRANDS and b"avi" not in start[8:32]
+
+
+def _is_avif(start: bytes) -> bool:
+    return start[4:8] == b"ftyp" and any(brand in start[8:] for brand in (b"avif", b"avis"))
+
+
+def _by_pillow(data: bytes, name: str | Path) -> np.ndarray:
+    """AVIF, of which OpenCV leaves out the turn, and HEIC, which it does not know."""
+    from PIL import Image, ImageOps
+
+    kind = "HEIC" if is_heic(data[:32]) else "AVIF"
+    if kind == "HEIC":
+        try:
+            import pillow_heif
+        except ModuleNotFoundError:
+            raise InputError(
+                f"the picture {name} is HEIC: install Upright with its extra 'heif' (pip install pillow-heif will do), "
+                "or export it as JPEG"
+            ) from None
+        pillow_heif.register_heif_opener()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on many pixels
+            picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+            return np.array(picture.convert("RGB"))
+    # Damaged data make the libraries fail in many ways.
+    except Exception as error:
+        raise InputError(f"the {kind} picture {name} cannot be decoded ({error}): fetch or export it again") from None
 
 
 def _decode(data: bytes, name: str | Path, flags: int) -> tuple[np.ndarray | None, list[str]]:
@@ -111,8 +140,6 @@ def _decode(data: bytes, name: str | Path, flags: int) -> tuple[np.ndarray | Non
 
 def _why_not(data: bytes, name: str | Path, messages: list[str]) -> str:
     """Why OpenCV gave no picture."""
-    if is_heic(data[:32]):
-        return f"the picture {name} is HEIC, which OpenCV does not read: export it as JPEG"
     raw, _ = _decode(data, name, cv2.IMREAD_UNCHANGED)
     if raw is not None and raw.dtype != np.uint8:
         return (

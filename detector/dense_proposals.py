@@ -137,9 +137,9 @@ class DenseProposals(Learnt):
 
 
 def decode(bins: Tensor, points: Tensor, strides: Tensor) -> Tensor:
-    """Boxes (..., A, 4) of the logits of distances (..., A, 4, BINS), left top right bottom, at points (A, 2)."""
+    """Boxes (..., A, 4) of the logits of distances (..., A, 4, BINS), left top right bottom, at points (..., A, 2)."""
     index = torch.arange(BINS, dtype=bins.dtype, device=bins.device)
-    distance = (bins.softmax(dim=-1) * index).sum(dim=-1) * strides[:, None]
+    distance = (bins.softmax(dim=-1) * index).sum(dim=-1) * strides[..., None]
     return torch.cat([points - distance[..., :2], points + distance[..., 2:]], dim=-1)
 
 

@@ -6,17 +6,19 @@ import os
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
-import torch
 
 from upright.datasets.pictures import read_picture
 from upright.detector.detected import Detected
-from upright.detector.inference import batches, choose_device, detect_pictures
-from upright.detector.model import Detector
-from upright.detector.weights import load_detector
+from upright.detector.engines.choice import open_engine
+from upright.detector.engines.engine import Engine, EngineName, Precision
+from upright.detector.inference import batches
 from upright.errors import InputError
+
+if TYPE_CHECKING:
+    from upright.detector.model import Detector
 
 Picture = str | os.PathLike | np.ndarray
 
@@ -24,10 +26,12 @@ Picture = str | os.PathLike | np.ndarray
 @overload
 def detect(  # type: ignore[overload-overlap]  # a str is an iterable of str, too, and means one picture
     images: Picture,
-    model: Detector | None = ...,
+    model: Detector | Engine | None = ...,
     *,
     threshold: float | None = ...,
     device: str | None = ...,
+    engine: EngineName = ...,
+    precision: Precision = ...,
     batch_size: int = ...,
 ) -> Detected: ...
 
@@ -35,20 +39,24 @@ def detect(  # type: ignore[overload-overlap]  # a str is an iterable of str, to
 @overload
 def detect(
     images: Iterable[Picture],
-    model: Detector | None = ...,
+    model: Detector | Engine | None = ...,
     *,
     threshold: float | None = ...,
     device: str | None = ...,
+    engine: EngineName = ...,
+    precision: Precision = ...,
     batch_size: int = ...,
 ) -> list[Detected]: ...
 
 
 def detect(
     images: Picture | Iterable[Picture],
-    model: Detector | None = None,
+    model: Detector | Engine | None = None,
     *,
     threshold: float | None = None,
     device: str | None = None,
+    engine: EngineName = "auto",
+    precision: Precision = "auto",
     batch_size: int = 1,
 ) -> Detected | list[Detected]:
     """Find the people in one picture or in many.
@@ -56,14 +64,15 @@ def detect(
     Args:
         images: a picture, or an iterable of them, read one batch after the other. A picture is a path, or an array
             uint8 (H, W, 3), RGB (OpenCV's `imread` gives BGR: turn it by `image[..., ::-1]`).
-        model: of `load_detector`; by default the released one, which is loaded once and kept.
+        model: of `open_engine` or `load_detector`; by default the released one, which is opened once and kept.
         threshold: the lowest score that counts, 0 to 1; by default the one that the model's weights hold.
-        device: where the released model runs (default: a GPU where there is one); a `model` runs where it is.
+        device, engine, precision: of the released model, see `open_engine`; a `model` runs where and as it is.
         batch_size: pictures a call of the model.
 
     Returns:
         For one picture a `Detected` with `boxes`, float64 (n, 4), x1 y1 x2 y2 in pixels, and `scores`, float64 (n,)
-        in 0..1, in falling order of the score; for many a list of them, in their order.
+        in 0..1, in falling order of the score; where the weights tell how people stand, also `lean`, `whole`, `parts`
+        and `seen`. For many pictures a list of them, in their order.
 
     Raises:
         InputError: a file cannot be read, an array is no picture, a setting is out of its range.
@@ -73,28 +82,32 @@ def detect(
     if batch_size < 1:
         raise InputError(f"batch_size {batch_size} is not a number of pictures: use 1 or more")
     if model is None:
-        model = _released(str(choose_device(device)))
-    elif device is not None:
-        raise InputError("a device is for the released model: move yours by model.to(device) and leave device out")
-    threshold = model.settings.threshold if threshold is None else threshold
+        model = _released(engine, device, precision)
+    elif (engine, device, precision) != ("auto", None, "auto"):
+        raise InputError("engine, device and precision are the released model's: leave them out beside a model")
+    opened = _as_engine(model)
+    threshold = opened.settings.threshold if threshold is None else threshold
     one = False
     if isinstance(images, str | os.PathLike) or (isinstance(images, np.ndarray) and images.ndim != 4):
         images, one = [images], True
-    place = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
     found: list[Detected] = []
-    try:
-        for batch in batches(map(_decoded, images), batch_size, lambda picture: picture.nbytes):
-            found += [Detected.of(output).above(threshold) for output in detect_pictures(model, batch, place)]
-    finally:
-        model.train(was_training)
+    for batch in batches(map(_decoded, images), batch_size, lambda picture: picture.nbytes):
+        found += [people.above(threshold) for people in opened.detect(batch)]
     return found[0] if one else found
 
 
 @lru_cache(maxsize=1)
-def _released(device: str) -> Detector:
-    return load_detector(None, torch.device(device))
+def _released(engine: EngineName, device: str | None, precision: Precision) -> Engine:
+    return open_engine(None, engine, device=device, precision=precision)
+
+
+def _as_engine(model: Detector | Engine) -> Engine:
+    """What finds people: an engine as it is, or a model in torch, which has been imported by whoever has one."""
+    if isinstance(model, Engine):
+        return model
+    from upright.detector.engines.torch_engine import TorchEngine
+
+    return TorchEngine(model)
 
 
 def _decoded(picture: Picture) -> np.ndarray:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import torch
+from numpy.typing import ArrayLike
 
 PART_NAMES = ("head", "torso", "legs")
 
@@ -26,8 +24,7 @@ class Detected:
         whole: float64 (n, 4, 2), the quadrilateral of the whole person;
         parts: float64 (n, 3, 4, 2), those of `PART_NAMES`;
         seen: float64 (n, 3), how likely each part is seen, 0..1; all four None where the detector tells no pose.
-        proposals: float64 (n, 4), the regions that the transformers read, and
-        theta: (n, N, P); both None unless the model returns them.
+        track: int64 (n,), the number of the person in this video, from 1, or -1; None where nobody is tracked.
     """
 
     boxes: np.ndarray
@@ -36,21 +33,13 @@ class Detected:
     whole: np.ndarray | None = None
     parts: np.ndarray | None = None
     seen: np.ndarray | None = None
-    proposals: np.ndarray | None = None
-    theta: torch.Tensor | None = None
+    track: np.ndarray | None = None
 
     @classmethod
-    def of(cls, output: dict[str, torch.Tensor]) -> Detected:
-        """From the model's output for one picture."""
-        names = {field.name for field in fields(cls)} - {"theta"}
-        arrays = {name: output[name].numpy().astype(np.float64) for name in names & output.keys()}
-        return cls(**arrays, theta=output.get("theta"))
-
-    def regions(self) -> tuple[np.ndarray, torch.Tensor]:
-        """`proposals` and `theta`; ValueError where the model did not return them."""
-        if self.proposals is None or self.theta is None:
-            raise ValueError("theta is not there: set return_theta of a model with transformers")
-        return self.proposals, self.theta
+    def of(cls, output: Mapping[str, ArrayLike]) -> Detected:
+        """From the model's output for one picture, arrays or tensors on the CPU."""
+        names = [field.name for field in fields(cls) if field.name in output and field.name != "track"]
+        return cls(**{name: np.asarray(output[name], np.float64) for name in names})
 
     def above(self, threshold: float) -> Detected:
         """Those with a score of at least `threshold`."""
@@ -59,7 +48,7 @@ class Detected:
     def take(self, rows: np.ndarray) -> Detected:
         """Some of them, in the order of `rows`, int (m,)."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Detected(**{name: None if value is None else value[rows] for name, value in values.items()})
+        return replace(self, **{name: value[rows] for name, value in values.items() if value is not None})
 
 
 def boxes_xywh(boxes: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
@@ -15,6 +16,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform, res
 from upright.detector.backbone import PyramidBackbone
 from upright.detector.dense_proposals import DenseProposals
 from upright.detector.person_priors import PERSON_PRIORS, SQUARE_PRIORS
+from upright.detector.picture_size import resized_sides
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 from upright.detector.proposal_network import ProposalNetwork
 from upright.detector.region_head import RegionHead
@@ -49,18 +51,13 @@ class PictureTransform(GeneralizedRCNNTransform):
     """torchvision's resize, normalise and batch; in training the augmentation has resized already."""
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, Any]:
-        height, width = image.shape[-2:]
-        scale = min(self.min_size[0] / min(height, width), self.max_size / max(height, width))
-        if self.training or scale == 1:
+        if self.training:
             return image, target
         height, width = image.shape[-2:]
-        scale = min(min(self.min_size) / min(height, width), self.max_size / max(height, width))
-        if scale * min(height, width) < 1:
-            raise InputError(
-                f"{width} x {height} pixels are too thin: made {self.max_size} long, as the model takes them, less "
-                "than one pixel would be left of the other side"
-            )
-        return super().resize(image, target)
+        size = resized_sides(height, width, min(self.min_size), self.max_size)
+        if size == (height, width):
+            return image, target
+        return interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0], target
 
     def postprocess(
         self,
@@ -109,6 +106,11 @@ class Detector(GeneralizedRCNN):
         self.roi_heads.return_theta = wanted
 
     @property
+    def tells_pose(self) -> bool:
+        """Whether detections say how people are turned, and where their parts are."""
+        return self.roi_heads.tells_pose
+
+    @property
     def pool(self) -> PoseNormalisingPool | RoIAlignPool:
         """What crops the regions."""
         return self.roi_heads.box_roi_pool
@@ -147,6 +149,8 @@ def build_pool(settings: Settings, strides: tuple[int, ...]) -> PoseNormalisingP
         settings.glance_size,
         settings.glance_channels,
         settings.bin_samples,
+        # The frames of many parts in every direction are more to tell than a way from a prior.
+        hidden=128 if settings.teach else 64,
         taught=settings.teach > 0,
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ class Pose:
         centre, half: (R, 2), middle and half sides of the frame, x and y, in pixels of the resized picture.
         seen: (R, N), logits of how likely each transformer's part is seen; None where nobody teaches them.
         outline: (R, 2), half sides of the region in its frame, where the frame is not the region; None where it is.
+        directions: (R, N, 2), of free turns, before they became unit vectors; None where there are none.
     """
 
     theta: Tensor
@@ -29,16 +32,19 @@ class Pose:
     half: Tensor
     seen: Tensor | None = None
     outline: Tensor | None = None
+    directions: Tensor | None = None
 
     def rows(self, chosen: Tensor) -> Pose:
         """Those of some regions."""
-        seen, outline = (None if one is None else one[chosen] for one in (self.seen, self.outline))
-        return Pose(self.theta[chosen], self.centre[chosen], self.half[chosen], seen, outline)
+        return self._each(lambda one: one[chosen])
 
     def detached(self) -> Pose:
         """The same, of which nothing learns."""
-        seen, outline = (None if one is None else one.detach() for one in (self.seen, self.outline))
-        return Pose(self.theta.detach(), self.centre, self.half, seen, outline)
+        return self._each(Tensor.detach)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Pose:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: change(value) for name, value in values.items() if value is not None})
 
     def features(self) -> Tensor:
         """What a head is told of it, (R, F)."""
@@ -62,7 +68,7 @@ class Pose:
 def lean(quadrilaterals: Tensor) -> Tensor:
     """Degrees (...) that the upward axis of quadrilaterals (..., 4, 2) is turned from upright, clockwise."""
     up = quadrilaterals[..., :2, :].sum(-2) - quadrilaterals[..., 2:, :].sum(-2)
-    return torch.rad2deg(torch.atan2(up[..., 0], -up[..., 1]))
+    return torch.atan2(up[..., 0], -up[..., 1]) * (180 / math.pi)
 
 
 def told(pose: Pose, transformation: Transformation, parts: tuple[PersonPart, ...]) -> dict[str, Tensor]:

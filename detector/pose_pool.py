@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, layer_norm
 from torchvision.ops import MultiScaleRoIAlign
 
 from upright.detector.pose import Pose
@@ -35,15 +35,17 @@ class RegionLocalisation(nn.Module):
     Args:
         channels: of the glance.
         size: points of the glance, a side.
-        regression: from `width` features to theta.
-        width: of the convolutions and of the layer after them.
+        hidden: width of the layer after the convolutions.
+        regression: from `hidden` features to theta.
+        width: of the convolutions.
         dropout: share of the numbers after the convolutions that are left out in training.
     """
 
     def __init__(
-        self, channels: int, size: int, regression: ThetaRegression, width: int = 64, dropout: float = 0.2
+        self, channels: int, size: int, hidden: int, regression: ThetaRegression, width: int = 64, dropout: float = 0.3
     ) -> None:
         super().__init__()
+        self.glance_shape = (channels, size, size)
         self.trunk = nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),
             nn.ReLU(),
@@ -51,17 +53,28 @@ class RegionLocalisation(nn.Module):
             nn.ReLU(),
             nn.Flatten(),
             nn.Dropout(dropout),
-            nn.Linear(width * size**2, width),
+            nn.Linear(width * size**2, hidden),
             nn.ReLU(),
         )
         self.regression = regression
         assert regression.bounds is not None
-        self.seen = nn.Linear(width, len(regression.bounds.priors))
+        self.seen = nn.Linear(hidden, len(regression.bounds.priors))
 
-    def forward(self, glance: Tensor) -> tuple[Tensor, Tensor]:
-        """Theta (R, N P) and logits (R, N) of a glance (R, C, S, S)."""
-        features = self.trunk(glance)
-        return self.regression(features), self.seen(features)
+    def forward(self, glance: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Of a glance (R, C, S, S): theta (R, N, P), logits of what is seen (R, N), and directions (R, N, 2).
+
+        The directions are those of the turns before they become unit vectors; None where the family does not turn.
+        """
+        # How strong the features are says nothing of a pose, and as they come they are too weak to learn from quickly.
+        features = self.trunk(layer_norm(glance, self.glance_shape))
+        bounds = self.regression.bounds
+        assert bounds is not None
+        raw = self.regression.raw(features)
+        theta, seen = bounds(raw), self.seen(features)
+        if not bounds.turns:
+            return theta, seen, None
+        turn = raw.unflatten(1, (len(bounds.priors), -1))[..., :2]
+        return theta, seen, turn + turn.new_tensor([1.0, 0.0])
 
 
 class PoseNormalisingPool(nn.Module):
@@ -77,7 +90,7 @@ class PoseNormalisingPool(nn.Module):
         glance_size: points of the glance, a side.
         glance_channels: channels of the glance, the first ones of the map.
         bin_samples: points that are averaged in a bin, a side; 2 is RoIAlign's usual `sampling_ratio`.
-        hidden: width of the localisation network that is not convolutional.
+        hidden: width of the localisation network's hidden layer.
         taught: whether theta is learnt from frames of people's parts (`upright.detector.teaching`). Then frames are
             squares round the regions, the turn is free, the localisation network is convolutional and also says
             whether a part is seen.
@@ -124,7 +137,7 @@ class PoseNormalisingPool(nn.Module):
         self.localisation: nn.Module
         if taught:
             regression = ThetaRegression(hidden, transformation, priors, bounded=True, free_turn=True)
-            self.localisation = RegionLocalisation(glance_channels, glance_size, regression, hidden)
+            self.localisation = RegionLocalisation(glance_channels, glance_size, hidden, regression)
         else:
             self.localisation = nn.Sequential(
                 nn.Linear(glance_channels * glance_size**2, hidden),
@@ -177,10 +190,9 @@ class PoseNormalisingPool(nn.Module):
         if not self.taught:
             theta = self.localisation(glance.flatten(1)).unflatten(1, (self.transformers, -1))
             return Pose(theta, frames.centre, frames.half)
-        theta, seen = self.localisation(glance)
-        theta = theta.unflatten(1, (self.transformers, -1))
+        theta, seen, directions = self.localisation(glance)
         outline = regions.half / frames.half.clamp(min=1e-6)  # a region without a size has no outline either
-        return Pose(theta, frames.centre, frames.half, seen, outline)
+        return Pose(theta, frames.centre, frames.half, seen, outline, directions)
 
     def warp(self, features: dict[str, Tensor], boxes: list[Tensor], pose: Pose) -> Tensor:
         """The canonical crops (R, C, S, S) of regions in their pose; other arguments as those of `forward`."""

@@ -1,131 +1,173 @@
-"""What inference leaves behind: annotated pictures and videos, their canonical crops, `detections.json`."""
+"""What follows the model: people are tracked and watched, and what is known of each frame goes to the outputs."""
 
 from __future__ import annotations
 
-import json
-import math
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-import numpy as np
+from upright.detector.detected import Detected
+from upright.detector.events import Event, Fallen, Line, Watcher, Zone
+from upright.detector.sources import Frame, Source
+from upright.detector.tracking import PersonTracker
 
-from upright.detector.detected import Detected, boxes_xywh
-from upright.detector.drawing import STRIP_HEIGHT, crop_sheet, draw_detections, person_strips, side_by_side
-from upright.detector.sources import Frame, crops_name
-from upright.detector.spatial_transformer import Transformation
-from upright.detector.video import VideoWriter, write_picture
-from upright.output import whole_file
 
-FEWEST_ROWS = 4  # of strips, beside a low picture; a higher one has room for more
-FEWEST_STRIPS = 8  # beside a video, in two columns where one has no room for them
+@dataclass(frozen=True)
+class FrameRecord:
+    """All that is known of a frame.
+
+    Attributes:
+        frame: the picture itself.
+        found: those above the threshold, with `track` where people are tracked.
+        events: that happened in it.
+        counts: "people" in the frame; of each line the crossings so far ("NAME right", "NAME left", or down and up);
+            the people in each zone ("NAME"); the people who are down ("fallen").
+    """
+
+    frame: Frame
+    found: Detected
+    events: tuple[Event, ...]
+    counts: dict[str, int]
+
+
+class Output(Protocol):
+    """Keeps records; of one source after the other, in the order of the frames, in one thread."""
+
+    def begin(self, source: Source) -> None:
+        """Before the first frame of a source."""
+
+    def add(self, record: FrameRecord) -> None: ...
+
+    def finish(self, events: tuple[Event, ...]) -> None:
+        """The source is over, or was broken off and what was found is kept.
+
+        Args:
+            events: the last ones, of those who were still there.
+        """
+
+    def discard(self) -> None:
+        """The source failed: nothing of it stays. May follow `finish`, since another output may fail then."""
+
+    def close(self) -> None:
+        """After the last source, always.
+
+        Raises:
+            InputError: a file cannot be written.
+        """
 
 
 class Recorder:
-    """The stage behind the model: draws and writes each frame, and keeps what `detections.json` will hold.
+    """The stage behind the model: tracks and watches the people of each source, and hands the records on.
 
-    Of a source that was not read to its end nothing remains.
+    It keeps nothing of a frame; what is kept of those in sight is bounded by how many are in sight.
 
     Args:
-        threshold: detections below this score are neither drawn nor kept.
-        transformation: of the model's theta, to draw canonical crops; None draws none.
+        threshold: detections below this score count for nothing.
+        outputs: that get the records. Those that can fail at the end of a source, like videos, come first.
+        track: give people numbers.
+        watched: lines, zones and falls to watch for; they need `track`.
 
     Attributes:
-        images, detections: the entries of `detections.json`, of the sources read to their end.
-        written: the annotated files.
+        people: detections in the sources that were not discarded.
+        crossings: over each line and direction ("NAME right"), likewise.
     """
 
-    def __init__(self, threshold: float, transformation: Transformation | None = None) -> None:
-        self.images: list[dict[str, Any]] = []
-        self.detections: list[dict[str, Any]] = []
-        self.written: list[Path] = []
+    def __init__(
+        self,
+        threshold: float,
+        outputs: Sequence[Output],
+        *,
+        track: bool = False,
+        watched: Sequence[Line | Zone | Fallen] = (),
+    ) -> None:
+        self.people = 0
+        self.crossings = {f"{one.name} {way}": 0 for one in watched if isinstance(one, Line) for way in one.directions}
         self._threshold = threshold
-        self._transformation = transformation
-        self._entries: list[tuple[dict[str, Any], np.ndarray, np.ndarray]] = []
-        self._videos: dict[Path, VideoWriter] = {}
-        self._finished: list[Path] = []
+        self._outputs = outputs
+        self._track = track
+        self._watched = watched
+        self._source: Source | None = None
+        self._begun: list[Output] = []  # with this source
+        self._tracker: PersonTracker | None = None
+        self._watcher = Watcher(watched)
+        self._people = 0
 
     def add(self, frame: Frame, found: Detected) -> None:
-        """Draw and write a frame."""
+        """Record a frame."""
+        if self._source is None:
+            self._begin(frame)
         found = found.above(self._threshold)
-        height, width = frame.image.shape[:2]
-        entry = {"file_name": str(frame.source.path), "width": width, "height": height}
-        if frame.number is not None:
-            entry |= {"frame": frame.number, "seconds": frame.seconds}
-        self._entries.append((entry, found.boxes, found.scores))
-        self._write(frame, frame.source.output, draw_detections(frame.image, found.boxes, found.scores))
-        if self._transformation is not None:
-            panel = crops_panel(frame.image, found, self._transformation, fixed=frame.number is not None)
-            self._write(frame, crops_name(frame.source.output), panel)
-
-    def _write(self, frame: Frame, path: Path, image: np.ndarray) -> None:
-        if frame.fps is None:
-            write_picture(path, image)
-            self._finished.append(path)
-            return
-        if path not in self._videos:
-            self._videos[path] = VideoWriter(path, frame.fps, image.shape[1::-1])
-        self._videos[path].write(image)
+        events: list[Event] = []
+        if frame.number is not None and self._tracker is not None:
+            seconds = frame.seconds or 0.0
+            found = replace(found, track=self._tracker.update(found, frame.seconds))
+            events = self._watcher.see(found, seconds, frame.number)
+        self._people += len(found.scores)
+        counts = {"people": len(found.scores), **self._watcher.counts()}
+        record = FrameRecord(frame, found, tuple(events), counts)
+        for output in self._outputs:
+            output.add(record)
 
     def finish(self) -> None:
-        """The source was read to its end: its videos get their names, its detections are kept."""
-        for video in self._videos.values():
-            video.close()
-            self._finished.append(video.path)
-        self.written += self._finished
-        self._videos, self._finished = {}, []
-        for entry, boxes, scores in self._entries:
-            number = len(self.images) + 1
-            self.images.append({"id": number, **entry})
-            for box, score in zip(boxes_xywh(boxes).tolist(), scores.tolist(), strict=True):
-                self.detections.append({"image_id": number, "category_id": 1, "bbox": box, "score": score})
-        self._entries = []
+        """The source was read to its end."""
+        if self._source is None:
+            return
+        last = tuple(self._watcher.end())
+        for output in self._outputs:
+            output.finish(last)
+        self._count()
+
+    def stop(self) -> None:
+        """The source was broken off: what was found until then is kept, by the outputs that can."""
+        if self._source is None:
+            return
+        last = tuple(self._watcher.end())
+        for output in self._begun:
+            try:
+                output.finish(last)
+            except Exception:  # one that cannot be finished does not keep the others from it
+                with suppress(Exception):
+                    output.discard()
+        self._count()
 
     def discard(self) -> None:
-        """Forget a source that was not read to its end."""
-        for video in self._videos.values():
-            video.discard()
-        for path in self._finished:
-            path.unlink(missing_ok=True)
-        self._videos, self._finished, self._entries = {}, [], []
+        """Forget a source that failed."""
+        if self._source is not None:
+            self._source = None
+            for output in self._begun:
+                output.discard()
 
-    def write(self, path: str | Path, settings: dict[str, Any]) -> None:
-        """Write `detections.json`, whole or not at all.
+    def close(self) -> None:
+        """After the last source: the outputs give their files their names.
 
         Raises:
-            InputError: the file cannot be written.
+            InputError: one cannot be written; the others are, all the same.
         """
-        content = {"images": self.images, "detections": self.detections, "settings": settings}
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(content), encoding="utf-8")
+        errors = []
+        for output in self._outputs:
+            try:
+                output.close()
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
+    def _begin(self, frame: Frame) -> None:
+        self._source = frame.source
+        self._begun = []
+        self._people = 0
+        self._watcher = Watcher(self._watched)
+        self._tracker = None
+        if self._track and frame.number is not None:
+            self._tracker = PersonTracker(frame.fps or 25.0)
+        for output in self._outputs:
+            output.begin(frame.source)
+            self._begun.append(output)
 
-def crops_panel(image: np.ndarray, found: Detected, transformation: Transformation, fixed: bool) -> np.ndarray:
-    """A picture with numbered boxes and, beside it, each person's region and canonical crops.
-
-    Args:
-        image: uint8 (H, W, 3), RGB.
-        found: with `proposals` and `theta`.
-        transformation: that theta belongs to.
-        fixed: as many strips whatever was found, for video: those of the surest, whose boxes alone have numbers.
-
-    Returns:
-        uint8 (h, w, 3), RGB, both sides even.
-    """
-    rows, count = max(FEWEST_ROWS, image.shape[0] // STRIP_HEIGHT), len(found.scores)
-    if fixed:
-        columns = 1 if rows >= FEWEST_STRIPS else 2
-        count = min(count, rows * columns)
-    else:
-        rows = max(rows, math.ceil(math.sqrt(3 * count)))  # a strip is long: about a square of them
-        columns = max(1, math.ceil(count / rows))
-    # From left to right: in a video they change places least that way.
-    order = np.argsort(found.boxes[:count, 0], kind="stable")
-    shown = found.take(order)
-    names = [f"{number} {score:.2f}" for number, score in enumerate(shown.scores, 1)]
-    proposals, theta = shown.regions()
-    strips = person_strips(image, proposals, theta, transformation, names)
-    sheet = crop_sheet(strips, theta.shape[1], columns, rows if fixed or columns > 1 else None)
-    labels = [""] * len(found.scores)
-    for number, row in enumerate(order, 1):
-        labels[row] = str(number)
-    return side_by_side(draw_detections(image, found.boxes, found.scores, labels), sheet)
+    def _count(self) -> None:
+        self._source = None
+        self.people += self._people
+        counts = self._watcher.counts()
+        for name in self.crossings:
+            self.crossings[name] += counts[name]

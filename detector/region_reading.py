@@ -41,11 +41,11 @@ class Regions:
                 of 224 pixels is read at stride 16.
         """
         regions = torch.cat(boxes)
+        centre, half = (regions[:, :2] + regions[:, 2:]) / 2, (regions[:, 2:] - regions[:, :2]) / 2
+        level = levels(regions, strides, cells)
+        if torch.onnx.is_in_onnx_export():
+            return RecordedRegions(centre, half, strides, [], level)
         counts = [len(b) for b in boxes]
-        area = (regions[:, 2] - regions[:, 0]) * (regions[:, 3] - regions[:, 1])
-        level = torch.floor(torch.log2(area.clamp(min=0).sqrt() / cells) + 1e-6)
-        finest = strides[0].bit_length() - 1
-        level = (level - finest).clamp(0, len(strides) - 1).long()
         pictures = torch.arange(len(counts), device=regions.device).repeat_interleave(
             torch.tensor(counts, device=regions.device), output_size=len(regions)
         )
@@ -54,10 +54,15 @@ class Regions:
         sizes = torch.bincount(key, minlength=len(strides) * len(counts)).tolist()
         parts = order.split(sizes)
         groups = [(i // len(counts), i % len(counts), part) for i, part in enumerate(parts) if sizes[i]]
-        return cls((regions[:, :2] + regions[:, 2:]) / 2, (regions[:, 2:] - regions[:, :2]) / 2, strides, groups)
+        return cls(centre, half, strides, groups)
 
     def __len__(self) -> int:
         return len(self.centre)
+
+    @property
+    def coarsest(self) -> int:
+        """The last level that a region is read from."""
+        return max((level for level, _, _ in self.groups), default=0)
 
     def squared(self) -> Regions:
         """The same with square frames, as large as the longer side: a turn in a frame is one in the picture, too."""
@@ -106,3 +111,47 @@ class Regions:
         # In the backward pass writing into `crops` would copy all of its gradient once for each group.
         order = torch.cat([indices for _, _, indices in self.groups])
         return torch.cat(parts).index_select(0, torch.argsort(order))
+
+
+@dataclass(frozen=True)
+class RecordedRegions(Regions):
+    """Regions while the detector is exported: as many of every picture, and nobody knows yet who is read where.
+
+    So all are read from every map, and what was not asked for is left out; there are no `groups`.
+
+    Attributes:
+        level: (R,), the map that each is read from.
+    """
+
+    level: Tensor
+
+    @property
+    def coarsest(self) -> int:
+        """As that of `Regions`: any."""
+        return len(self.strides) - 1
+
+    def read(self, maps: list[Tensor], points: Tensor, size: tuple[int, int]) -> Tensor:
+        """As that of `Regions`."""
+        pictures, channels = maps[0].shape[:2]
+        transformers, count = points.shape[1:3]
+        points = points.reshape(pictures, -1, transformers, count, 2).transpose(1, 2)  # (B, N, regions, H' W', 2)
+        level = self.level.reshape(pictures, 1, 1, -1, 1)
+        crops = None
+        for i, source in enumerate(maps):
+            # Not a tensor of two numbers, which would tie the exported detector to the sides that it is recorded with.
+            side = torch._shape_as_tensor(source)[2:].flip(0).to(points.dtype) * self.strides[i]
+            grid = (2 * points / side - 1).reshape(pictures * transformers, -1, size[1], 2)
+            source = source.reshape(pictures * transformers, channels // transformers, *source.shape[2:])
+            part = grid_sample(source, grid, padding_mode="border", align_corners=False)
+            part = part.reshape(pictures, transformers, channels // transformers, -1, count)
+            crops = part if crops is None else torch.where(level == i, part, crops)
+        assert crops is not None, "there are maps"
+        return crops.permute(0, 3, 1, 2, 4).reshape(-1, channels, *size)
+
+
+def levels(regions: Tensor, strides: tuple[int, ...], cells: float) -> Tensor:
+    """The map (R,) that each of the regions (R, 4) is read from; other arguments as those of `Regions.assigned`."""
+    area = (regions[:, 2] - regions[:, 0]) * (regions[:, 3] - regions[:, 1])
+    level = torch.floor(torch.log2(area.clamp(min=0).sqrt() / cells) + 1e-6)
+    finest = strides[0].bit_length() - 1
+    return (level - finest).clamp(0, len(strides) - 1).long()

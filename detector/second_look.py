@@ -6,6 +6,8 @@ that maps cannot be straightened; the picture can.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
@@ -63,9 +65,6 @@ class SecondLook(Learnt):
 
     def crop(self, pictures: Tensor, frames: list[Tensor]) -> Tensor:
         """The crops (R, 3, 96, 64) themselves; arguments as those of `forward`."""
-        maps = [pictures]
-        for _ in STRIDES[1:]:
-            maps.append(avg_pool2d(maps[-1], 2, ceil_mode=True))
         together = torch.cat(frames)
         centre, high, up = together[:, None, :2], together[:, 2, None, None], together[:, None, 3:]
         half = torch.cat([high * CROP[1] / CROP[0], high], dim=2)  # (R, 1, 2)
@@ -73,11 +72,13 @@ class SecondLook(Learnt):
         offsets = half * self.crop_points
         points = centre + offsets[..., :1] * across - offsets[..., 1:] * up
         # Not where the crop lies, but how large it is, says at which stride it is read.
-        boxes = [
-            torch.cat([f[:, :2] - half_, f[:, :2] + half_], dim=1)
-            for f, half_ in zip(frames, half[:, 0].split([len(f) for f in frames]), strict=True)
-        ]
-        regions = Regions.assigned(boxes, STRIDES, (CROP[0] * CROP[1]) ** 0.5)
+        boxes = torch.cat([centre[:, 0] - half[:, 0], centre[:, 0] + half[:, 0]], dim=1)
+        # Not split where there is one part: it would be recorded with the length that it has in an exported detector.
+        parts = [boxes] if len(frames) == 1 else list(boxes.split([len(f) for f in frames]))
+        regions = Regions.assigned(parts, STRIDES, (CROP[0] * CROP[1]) ** 0.5)
+        maps = [pictures]
+        for _ in range(regions.coarsest):
+            maps.append(avg_pool2d(maps[-1], 2, ceil_mode=True))
         return regions.read(maps, points[:, None], CROP)
 
 
@@ -101,7 +102,7 @@ def upright_frames(quadrilaterals: Tensor) -> Tensor:
     left_top, right_top, right_low, left_low = quadrilaterals.unbind(1)
     width = ((right_top + right_low - left_top - left_low) / 2).norm(dim=1)
     height = ((left_top + right_top - left_low - right_low) / 2).norm(dim=1)
-    turn = torch.deg2rad(lean(quadrilaterals))
+    turn = lean(quadrilaterals) * (math.pi / 180)
     up = torch.stack([turn.sin(), -turn.cos()], dim=1)
     return torch.cat([quadrilaterals.mean(dim=1), half_height(width, height)[:, None], up], dim=1)
 

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import repeat, takewhile
 from pathlib import Path
+from threading import Event
 from time import perf_counter
 from typing import Protocol
 
-import torch
 from tqdm import tqdm
 
 from upright.detector.detected import Detected
-from upright.detector.inference import ahead, batches, detect_pictures
-from upright.detector.sources import Frame, Source, read_frames
+from upright.detector.engines.engine import Engine
+from upright.detector.frames import read_frames
+from upright.detector.inference import ahead, batches
+from upright.detector.selection import Selection
+from upright.detector.sources import Frame, Source
 from upright.errors import InputError
 
 
@@ -49,8 +52,11 @@ class Stage(Protocol):
     def finish(self) -> None:
         """The source of the last frames was read to its end."""
 
+    def stop(self) -> None:
+        """It was broken off, as a run that is ended from outside is: what was found until then is kept."""
+
     def discard(self) -> None:
-        """It was not."""
+        """It failed: nothing of it is kept."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +71,14 @@ END = SourceEnd(None, None)  # this very one stands after all sources
 
 
 def detect_sources(
-    model: torch.nn.Module,
+    engine: Engine,
     sources: Sequence[Source],
     stage: Stage,
     *,
-    device: torch.device | str = "cpu",
     batch_size: int = 1,
     progress: bool = True,
+    selection: Selection | None = None,
+    stop: Event | None = None,
 ) -> tuple[Timing, list[str], list[InputError]]:
     """Run a model over pictures and videos and hand each frame on with what was found in it.
 
@@ -79,17 +86,23 @@ def detect_sources(
     noted with the reason, and the next one goes on.
 
     Args:
-        model: a detector with torchvision's interface, in eval mode, on `device`.
-        sources: of `upright.detector.video.find_sources`.
-        stage: gets every frame; `finish` or `discard` after each source, and `discard` when this function ends early.
-        device: where the model is.
+        engine: the detector.
+        sources: of `upright.detector.sources.find_sources`.
+        stage: gets every frame; `finish` or `discard` after each source, and `stop` when this function ends early.
         batch_size: frames a call of the model at most; fewer where they are large.
         progress: show a progress bar where stderr is a terminal.
+        selection: which frames of videos count.
+        stop: ends a live source where it is, as if it had ended there.
 
     Returns:
         the timing, one line for each source that is odd, and one error for each that failed.
     """
-    run = SourceRun(model, sources, stage, device, batch_size)
+    stop = Event() if stop is None else stop
+    live = any(source.live for source in sources)
+    # Of a live source nothing is read ahead, so that the model gets the newest frame there is.
+    batch_size = 1 if live else batch_size
+    depth = 1 if live else 2 * batch_size + 2
+    run = SourceRun(engine, sources, stage, batch_size, selection, stop)
     start = perf_counter()
     try:
         with (
@@ -100,14 +113,18 @@ def detect_sources(
                 disable=None if progress else True,
                 leave=False,
             ) as bar,
-            closing(ahead(repeat(run.decode), depth=2 * batch_size + 2, size=pixel_bytes)) as decoded,
-            closing(ahead(run.detect(takewhile(lambda item: item is not END, decoded)))) as done,
+            closing(ahead(repeat(run.decode), depth=depth, size=pixel_bytes)) as decoded,
+            closing(
+                ahead(run.detect(takewhile(lambda item: item is not END, decoded)), depth=2 if live else 4)
+            ) as done,
+            _set_on_failure(stop),
         ):
             for count in done:
                 run.timing.frames += count
                 bar.update(count)
-    finally:
-        stage.discard()
+    except BaseException:  # Ctrl-C, say
+        stage.stop()
+        raise
     run.timing.wall = perf_counter() - start
     return run.timing, run.notes, run.errors
 
@@ -116,7 +133,7 @@ class SourceRun:
     """What the threads of `detect_sources` do: one decodes, the caller's detects, one hands on to the stage.
 
     Args:
-        model, sources, stage, device, batch_size: as of `detect_sources`.
+        engine, sources, stage, batch_size, selection, stop: as of `detect_sources`.
 
     Attributes:
         timing, notes, errors: what `detect_sources` returns, as far as it has come.
@@ -124,20 +141,20 @@ class SourceRun:
 
     def __init__(
         self,
-        model: torch.nn.Module,
+        engine: Engine,
         sources: Sequence[Source],
         stage: Stage,
-        device: torch.device | str,
         batch_size: int,
+        selection: Selection | None,
+        stop: Event,
     ) -> None:
         self.timing = Timing()
         self.notes: list[str] = []
         self.errors: list[InputError] = []
-        self._model = model
+        self._engine = engine
         self._given_up: set[Path] = set()  # copies, since an input may be named twice
-        self._frames = stream(sources, self.notes, self._given_up)
+        self._frames = stream(sources, self.notes, self._given_up, selection, stop)
         self._stage = stage
-        self._device = device
         self._batch_size = batch_size
 
     def decode(self) -> Frame | SourceEnd:
@@ -156,18 +173,18 @@ class SourceRun:
                 else:
                     yield partial(self.end, item)
 
-    def _outputs(self, frames: list[Frame]) -> list[dict[str, torch.Tensor] | InputError]:
+    def _outputs(self, frames: list[Frame]) -> list[Detected | InputError]:
         """For each frame what the model gives, or why it fails."""
         if not frames:
             return []
         try:
-            return list(detect_pictures(self._model, [frame.image for frame in frames], self._device))
+            return list(self._engine.detect([frame.image for frame in frames]))
         except Exception as error:
             if len(frames) > 1:  # one of them, or all of them together
                 return [self._outputs([frame])[0] for frame in frames]
             return [as_input_error(error, frames[0].source, "searched")]
 
-    def hand_on(self, frame: Frame, output: dict[str, torch.Tensor] | InputError) -> int:
+    def hand_on(self, frame: Frame, output: Detected | InputError) -> int:
         """Give the stage a frame with what was found in it."""
         if frame.source.output in self._given_up:
             return 0
@@ -175,7 +192,7 @@ class SourceRun:
             try:
                 if isinstance(output, InputError):
                     raise output
-                self._stage.add(frame, Detected.of(output))
+                self._stage.add(frame, output)
             except Exception as error:
                 self._give_up(frame.source, error, "searched" if error is output else "drawn or written")
                 return 0
@@ -207,31 +224,49 @@ def pixel_bytes(item: Frame | SourceEnd) -> int:
 
 def as_input_error(error: Exception, source: Source, what: str) -> InputError:
     """What went wrong with a source in one line that names it."""
-    if isinstance(error, InputError) and source.path.name in str(error):
+    if isinstance(error, InputError) and (source.path.name in str(error) or source.name in str(error)):
         return error
     reason = " ".join(str(error).split()) or "no reason given"
     if isinstance(error, MemoryError) or "out of memory" in reason or "allocate" in reason:
-        return InputError(f"{source.path} could not be {what}: it takes more memory than there is; make it smaller")
+        return InputError(f"{source.name} could not be {what}: it takes more memory than there is; make it smaller")
     if not isinstance(error, InputError):
         reason = f"{type(error).__name__}: {reason}"
-    return InputError(f"{source.path} could not be {what} ({reason})")
+    return InputError(f"{source.name} could not be {what} ({reason})")
 
 
-def stream(sources: Sequence[Source], notes: list[str], given_up: Container[Path]) -> Iterator[Frame | SourceEnd]:
+def stream(
+    sources: Sequence[Source],
+    notes: list[str],
+    given_up: Container[Path],
+    selection: Selection | None,
+    stop: Event,
+) -> Iterator[Frame | SourceEnd]:
     """The frames of all sources, a `SourceEnd` after each.
 
     Args:
         sources: in their order.
-        notes: as in `read_frames`.
+        notes, selection, stop: as in `read_frames`; after `stop` no other source is begun.
         given_up: copies of the sources that are read no further.
     """
     for source in sources:
+        if stop.is_set():
+            return
         try:
-            with closing(read_frames(source, notes)) as frames:
+            with closing(read_frames(source, notes, selection, stop)) as frames:
                 yield from takewhile(lambda frame: frame.source.output not in given_up, frames)
             yield SourceEnd(source, None)
         except Exception as error:
             yield SourceEnd(source, as_input_error(error, source, "read"))
+
+
+@contextmanager
+def _set_on_failure(stop: Event) -> Iterator[None]:
+    """So that nobody waits for a live source any more."""
+    try:
+        yield
+    except BaseException:
+        stop.set()
+        raise
 
 
 @contextmanager

@@ -1,22 +1,28 @@
-"""Pictures, folders and videos, as a user names them, as one stream of frames."""
+"""Pictures, folders, videos and streams, as a user names them."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from upright.datasets.pictures import PICTURE_SUFFIXES, is_heic, read_picture
-from upright.detector.video import VideoReader
+from upright.datasets.pictures import PICTURE_SUFFIXES, is_heic
+from upright.detector.animated import is_animated
+from upright.detector.input_names import Stream, expand
+from upright.detector.video_reader import VideoFormat, VideoReader
 from upright.errors import InputError
 
-VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv"}
+VIDEO_SUFFIXES = {
+    *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv"),
+    *(".3gp", ".ogv"),
+}
 RESULTS = "detections.json"  # names a folder that an earlier run wrote into
 
 
@@ -29,27 +35,42 @@ class Source:
         output: where its annotated copy goes.
         is_video: whether it holds frames.
         frames: how many it probably holds, for a progress bar.
+        stream: where it is read from instead of `path`, if from a camera or the network.
+        live: whether its frames come by themselves, and are lost when nobody looks.
     """
 
     path: Path
     output: Path
     is_video: bool
     frames: int
+    stream: Stream | None = None
+    live: bool = False
+
+    @property
+    def name(self) -> str:
+        """What results and messages call it: the path as it was given, or the address without its password."""
+        return str(self.path) if self.stream is None else self.stream.shown
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One decoded picture: uint8 (H, W, 3), RGB; of a video also its number from 0 and its fps."""
+    """One decoded picture.
+
+    Attributes:
+        source: where it is from.
+        image: uint8 (H, W, 3), RGB.
+        number: of a video's frame, from 0; None of a picture, as the next three.
+        fps: the video's, the mean where its rate is variable.
+        seconds: when the frame is shown, by the container's time stamps.
+        video: what a copy of the video takes over.
+    """
 
     source: Source
     image: np.ndarray
     number: int | None = None
     fps: float | None = None
-
-    @property
-    def seconds(self) -> float | None:
-        """Time in the annotated video. Containers' own time stamps are missing or shifted too often."""
-        return None if self.number is None or self.fps is None else self.number / self.fps
+    seconds: float | None = None
+    video: VideoFormat | None = None
 
 
 def find_sources(inputs: Sequence[str | Path], output: str | Path, notes: list[str] | None = None) -> list[Source]:
@@ -61,20 +82,20 @@ def find_sources(inputs: Sequence[str | Path], output: str | Path, notes: list[s
     only when they are read.
 
     Args:
-        inputs: pictures, videos and folders.
+        inputs: pictures, videos, folders, patterns, lists of names, cameras and streams, see `input_names`.
         output: the folder for the copies; it may hold the inputs.
         notes: gets one line for each reason for which files in the folders were passed over.
 
     Raises:
         InputError: an input is missing or would be overwritten by its copy; a folder holds neither pictures nor
-            videos.
+            videos; there are several live sources, of which all but the first would wait for ever.
     """
     output = Path(output)
     taken: set[str] = set()
     sources = []
     passed = PassedOver()
-    for path, name in _files([Path(one) for one in inputs], output.resolve(), passed):
-        video = _is_video(path)
+    for path, name, stream in _files(list(expand(inputs)), output.resolve(), passed):
+        video = stream is not None or _is_video(path)
         suffix = ".mp4" if video else path.suffix.lower() if path.suffix.lower() in (".jpg", ".jpeg") else ".png"
         stem, count = name.with_suffix(""), 1
         while taken & {str(stem), f"{stem}-crops"}:
@@ -82,10 +103,14 @@ def find_sources(inputs: Sequence[str | Path], output: str | Path, notes: list[s
             stem = name.with_name(f"{name.stem}-{count}")
         taken |= {str(stem), f"{stem}-crops"}
         target = output / stem.with_name(stem.name + suffix)
-        sources.append(Source(path, target, video, _frames(path) if video else 1))
-    originals = {source.path.resolve(): source.path for source in sources}
+        frames, live = _frames(stream or path) if video else (1, False)
+        sources.append(Source(path, target, video, frames, stream, live))
+    originals = {source.path.resolve(): source.path for source in sources if source.stream is None}
+    endless = [source.name for source in sources if source.live]
+    if len(endless) > 1:
+        raise InputError(f"{endless[1]} would wait until {endless[0]} ends: start a run for each live source")
     for source in sources:
-        for copy in (source.output, source.output.with_suffix(".avi"), crops_name(source.output)):
+        for copy in (source.output, crops_name(source.output)):
             if copy.resolve() in originals:
                 raise InputError(
                     f"the output would overwrite the input {originals[copy.resolve()]}: give another folder as --output"
@@ -140,22 +165,27 @@ class EarlierRun:
         return self.folder in file.parents and bool(names & self.stems) and file.resolve() not in self.inputs
 
 
-def _files(inputs: list[Path], output: Path, passed: PassedOver) -> Iterator[tuple[Path, Path]]:
-    """Each file with the name of its copy, relative to the output folder."""
+def _files(
+    inputs: Sequence[Path | Stream], output: Path, passed: PassedOver
+) -> Iterator[tuple[Path, Path, Stream | None]]:
+    """Each file or stream with the name of its copy, relative to the output folder."""
     for path in inputs:
+        if isinstance(path, Stream):
+            yield Path(path.shown), Path(path.stem + ".mp4"), path
+            continue
         try:
             is_file, is_folder = path.is_file(), path.is_dir()
         except OSError as error:
             raise InputError(f"cannot read {path} ({error.strerror}): check the path") from None
         if is_file:
-            yield path, Path(path.name)
+            yield path, Path(path.name), None
         elif is_folder:
             before = sum(map(len, passed.paths.values()))
             found = sorted(_in_folder(path, output, passed))
             if not found:
                 more = f" ({'; '.join(passed.lines())})" if sum(map(len, passed.paths.values())) > before else ""
                 raise InputError(f"the folder {path} holds no pictures and no videos{more}: name the files themselves")
-            yield from ((file, file.relative_to(path)) for file in found)
+            yield from ((file, file.relative_to(path), None) for file in found)
         else:
             raise InputError(f"no such picture, video or folder: {path}; check the path")
 
@@ -181,6 +211,8 @@ def _in_folder(top: Path, output: Path, passed: PassedOver) -> Iterator[Path]:
                 continue
             if file.suffix.lower() not in PICTURE_SUFFIXES | VIDEO_SUFFIXES:
                 passed.add("neither pictures nor videos by the ends of their names", file)
+            elif _leads_nowhere(file):
+                passed.add("links in a circle", file)
             elif inside and output in file.resolve().parents:
                 passed.add("results in the output folder", file)
             elif any(run.wrote(file) for run in runs):
@@ -191,51 +223,39 @@ def _in_folder(top: Path, output: Path, passed: PassedOver) -> Iterator[Path]:
                 yield file
 
 
+def _leads_nowhere(file: Path) -> bool:
+    try:
+        os.stat(file)
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
 def _is_video(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix in PICTURE_SUFFIXES or suffix in VIDEO_SUFFIXES:
-        return suffix in VIDEO_SUFFIXES
+        return suffix in VIDEO_SUFFIXES or (suffix in (".gif", ".webp") and is_animated(path))
     try:
         with path.open("rb") as file:
             start = file.read(1 << 16)
     except OSError:
         return False  # what is wrong is said when it is read
+    if is_animated(path):
+        return True
     return not is_heic(start) and not cv2.haveImageReader(os.fsencode(path))  # type: ignore[arg-type]  # names need not be UTF-8
 
 
-def _frames(path: Path) -> int:
-    """How many frames a video announces; 0 where it cannot be opened, which is said when it is read."""
-    try:
-        reader = VideoReader(path)
-    except InputError:
-        return 0
-    reader.close()
-    return reader.announced
-
-
-def read_frames(source: Source, notes: list[str]) -> Generator[Frame, None, None]:
-    """The frames of a source, one for a picture.
-
-    Args:
-        source: of `find_sources`.
-        notes: gets one line where a picture is odd, and where a video turns out to be cut off or damaged.
-
-    Raises:
-        InputError: nothing can be decoded.
+def _frames(video: Path | Stream) -> tuple[int, bool]:
+    """How many frames a video announces, and whether it is live; 0 where it cannot be opened, which is said when it
+    is read.
     """
-    if not source.is_video:
-        yield Frame(source, read_picture(source.path, notes))
-        return
-    reader = VideoReader(source.path)
-    for number, image in enumerate(reader):
-        yield Frame(source, image, number, reader.fps)
-    if reader.damaged:
-        notes.append(
-            f"{source.path}: {reader.damaged} frame{'s' * (reader.damaged != 1)} in between could not be decoded; "
-            "the copy goes on without. Fetch it again for the rest"
-        )
-    if reader.cut_off:
-        notes.append(
-            f"{source.path}: {reader.read} frames could be read of the {reader.announced} that its header announces; "
-            "it may be cut off. They are kept: fetch it again for the rest"
-        )
+    if isinstance(video, Stream) and video.surely_live:
+        return 0, True
+    if isinstance(video, Path) and is_animated(video):
+        return 0, False
+    try:
+        reader = VideoReader(video)
+    except InputError:
+        return 0, False
+    reader.close()
+    return reader.announced, isinstance(video, Stream) and reader.endless

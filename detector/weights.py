@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from upright.detector.backbone import imagenet_network
+from upright.detector.exported_file import is_exported
 from upright.detector.model import Detector, build_detector
 from upright.detector.settings import Settings
 from upright.detector.shufflenet import Learnt
@@ -76,6 +77,8 @@ def read_metadata(path: str | Path) -> tuple[Settings, dict[str, Any]]:
 def _read(path: Path) -> tuple[dict[str, Tensor], Settings, dict[str, Any]]:
     if path.is_dir():
         raise InputError(f"the weights {path} are a folder: give a .safetensors file")
+    if is_exported(path):
+        raise InputError(f"{path} is an exported detector, which holds no weights to load: give a .safetensors file")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -288,6 +291,8 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises whatever it likes
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "weights_only" in reason:  # torch's advice is to run whatever code is in there
+            reason = "damaged, or more than tensors is in it"
         raise InputError(f"the backbone weights {path} cannot be read ({reason}): pass a state dict") from None
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise InputError(f"the backbone weights {path} hold no state dict of tensors: save `model.state_dict()`")

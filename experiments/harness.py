@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from upright.detector.inference import choose_device
+from upright.detector.engines.torch_engine import choose_device
 from upright.errors import InputError
 from upright.output import whole_file
 from upright.tools.report import around_block

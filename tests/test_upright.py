@@ -85,7 +85,7 @@ def test_the_threshold_decides_who_counts(street) -> None:
 def test_a_model_of_ones_own_is_used_and_left_in_its_mode(street) -> None:
     model = upright.load_detector().train()
     found = upright.detect(street, model)
-    assert np.array_equal(found.boxes, upright.detect(street, device="cpu").boxes)
+    assert np.array_equal(found.boxes, upright.detect(street, engine="torch", device="cpu").boxes)
     assert model.training
     with torch.no_grad():
         for parameter in model.parameters():

@@ -29,6 +29,12 @@ def evaluate() -> None:
     run(main)
 
 
+def export() -> None:
+    from upright.tools.export import main
+
+    run(main)
+
+
 def benchmark() -> None:
     from upright.tools.benchmark import main
 

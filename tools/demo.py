@@ -3,7 +3,7 @@
     python tools/demo.py
 
 Nothing is downloaded. Everything lands in runs/demo/: the rendered video, the annotated one with its
-detections.json, a sheet of proposals with their canonical crops, the miss rates and their plot.
+detections.json, a sheet of people set upright (where the weights tell how people stand), the miss rates and their plot.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from upright.tools.command import run
 
 TOOLS = Path(__file__).parent
 STRIPS = 24  # people on the sheet of crops
+ROLL = 180.0  # degrees, of the camera there
 
 
 def main() -> None:
@@ -39,10 +40,12 @@ def main() -> None:
     render_video(video, seed=1, seconds=arguments.seconds)
     tool("detect.py", str(video), "--output", str(output), *weights)
     sheet = output / "crops.png"
-    write_crop_sheet(sheet, arguments.weights)
+    pictures = [output / video.name, output / "miss_rate.png"]
+    if write_crop_sheet(sheet, arguments.weights):
+        pictures.insert(1, sheet)
     figures = ["--json", str(output / "evaluation.json"), "--plot", str(output / "miss_rate.png")]
     tool("evaluate.py", "--dataset", "synthetic", "--length", str(arguments.pictures), *figures, *weights)
-    print(f"\nLook at {output / video.name}, {sheet} and {output / 'miss_rate.png'}")
+    print(f"\nLook at {', '.join(map(str, pictures[:-1]))} and {pictures[-1]}")
 
 
 def tool(name: str, *arguments: str) -> None:
@@ -54,32 +57,27 @@ def tool(name: str, *arguments: str) -> None:
         sys.exit(status)
 
 
-def write_crop_sheet(path: Path, weights: str | None) -> None:
-    """Proposals of the best detections in synthetic pictures, and what each transformer read of them."""
+def write_crop_sheet(path: Path, weights: str | None) -> bool:
+    """The best detections in synthetic pictures of a rolled camera, upright; False where weights do not tell how."""
     from upright.datasets.synthetic import SyntheticPedestrians
-    from upright.detector.detected import Detected
-    from upright.detector.drawing import crop_sheet, person_strips
-    from upright.detector.inference import detect_pictures
-    from upright.detector.video import write_picture
-    from upright.detector.weights import load_detector
+    from upright.detector.detect import detect
+    from upright.detector.engines.choice import open_engine
+    from upright.detector.upright_crops import crop_sheet, person_strips
+    from upright.detector.video_writer import write_picture
 
-    model = load_detector(weights)
-    if model.pose_pool_transformation is None:
-        print("These weights have no spatial transformers: there are no canonical crops to show")
-        return
-    model.return_theta = True
-    pictures = SyntheticPedestrians("val")
+    engine = open_engine(weights)
+    if not engine.settings.tells_pose:
+        return False
+    pictures = SyntheticPedestrians("val", roll=ROLL)
     strips: list[np.ndarray] = []
     for index in range(len(pictures)):
         image = pictures[index].image
-        (output,) = detect_pictures(model, [image])
-        found = Detected.of(output).above(model.settings.threshold)
-        labels = [f"{score:.2f}" for score in found.scores]
-        strips += person_strips(image, *found.regions(), model.pose_pool_transformation, labels)
+        found = detect(image, engine)
+        strips += person_strips(image, found, [f"{score:.2f}" for score in found.scores])
         if len(strips) >= STRIPS:
             break
-    transformers = model.settings.transformers
-    write_picture(path, crop_sheet(strips, transformers, columns=2, rows=STRIPS // 2))
+    write_picture(path, crop_sheet(strips, columns=2, rows=STRIPS // 2))
+    return True
 
 
 if __name__ == "__main__":

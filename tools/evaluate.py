@@ -1,4 +1,4 @@
-"""Log-average miss rate, COCO AP, miss rate by pose, recall at one threshold: of a model, or of files of detections.
+"""Log-average miss rate, COCO AP, recall at one threshold, error of the pose: of a model, or of files of detections.
 
     # the released weights on a data set
     python tools/evaluate.py --dataset synthetic
@@ -10,11 +10,14 @@
     # two files, without any model or data set
     python tools/evaluate.py --ground-truth val_gt.json --detections detections.json
 
+    # with every picture turned, and how well the weights tell how people stand
+    python tools/evaluate.py --dataset coco --root PICTURES --annotations val.json --turned 45 90 135 180
+
     # several detectors in one picture, and a sheet of the worst mistakes of each
     python tools/evaluate.py --ground-truth val_gt.json --detections ours=a.json plain=b.json --plot curves.png
     python tools/evaluate.py --dataset synthetic --worst 24 worst.png
 
-docs/protocols.md tells what each subset counts.
+docs/protocols.md tells what each subset counts, docs/pose.md how it is measured how people stand.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +38,8 @@ from upright.datasets.coco import read_annotations
 from upright.datasets.pictures import read_picture
 from upright.datasets.registry import DATASETS, dataset_entry, open_dataset
 from upright.datasets.sample import Annotations, PedestrianDataset
+from upright.datasets.soundness import check_pictures, people
+from upright.datasets.turned import TurnedPedestrians
 from upright.detector.evaluation import Detections, Result, evaluate, read_detections, write_detections
 from upright.detector.evaluation.at_threshold import figures_at_threshold
 from upright.detector.evaluation.by_pose import miss_rate_by_lean, miss_rate_by_pose
@@ -40,13 +47,31 @@ from upright.detector.evaluation.caltech_results import result_folders, write_ca
 from upright.detector.evaluation.coco import coco_ap
 from upright.detector.evaluation.plain import check
 from upright.detector.evaluation.plausibility import suspicions
+from upright.detector.evaluation.pose import pose_figures
 from upright.detector.evaluation.protocols import PROTOCOLS
+from upright.detector.picture_size import refuse_thin
 from upright.errors import InputError
-from upright.output import whole_file
+from upright.output import refuse_unwritable, whole_file
 from upright.tools.command import run
 from upright.tools.dataset_flags import add_dataset_flags, dataset_options
+from upright.tools.engine_flags import add_engine_flags, chosen_engine
+from upright.tools.evaluation_tables import print_tables
 
 THRESHOLD = 0.5  # of detections from a file, which do not say where their detector would draw the line
+
+
+@dataclass(frozen=True)
+class Case:
+    """A detector's detections on a data set; `dataset` is None where its pictures are not at hand.
+
+    `turned` are the degrees that the pictures were turned by, None of pictures as they are.
+    """
+
+    name: str
+    dataset: PedestrianDataset | None
+    annotations: Annotations
+    detections: Detections
+    turned: float | None = None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,6 +82,14 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--ground-truth", metavar="JSON", help="COCO- or CityPersons-style file, boxes as they stand")
     add_dataset_flags(truth, training=False)
     truth.add_argument("--split", choices=("train", "val", "test"), help="default: test for caltech, otherwise val")
+    truth.add_argument(
+        "--turned",
+        nargs="+",
+        type=float,
+        metavar="DEGREES",
+        help="turn every picture clockwise by each of these angles, and evaluate once for each; people without an "
+        "outline become ignore regions, at 0 degrees too",
+    )
     found = p.add_argument_group("detections (of the released weights where neither is given)")
     found.add_argument(
         "--detections",
@@ -65,8 +98,8 @@ def parser() -> argparse.ArgumentParser:
         help="JSON of detections, folder of setNN/VNNN.txt, or folder of such folders, one a detector; several with "
         "names of their own are compared",
     )
-    found.add_argument("--weights", metavar="FILE", help="of the model; default: the released ones")
-    found.add_argument("--device", metavar="D", help="of the model (default: a GPU where there is one)")
+    found.add_argument("--weights", metavar="FILE", help="of the detector, or an exported one; default: the released")
+    add_engine_flags(found, "float32")  # what the published figures are taken in
     found.add_argument("--workers", type=int, default=1, help="threads that load pictures (default 1)")
     found.add_argument(
         "--save-detections", metavar="OUT", help="keep what the model finds: a .json, or a folder of setNN/VNNN.txt"
@@ -109,20 +142,24 @@ def main() -> None:
     aspect = {"0.41": 0.41, "none": 0.0, None: None}[options.detections_aspect]
     PROTOCOLS[protocol].choose(options.subsets)
 
+    if not people(annotations):
+        print(
+            f"warning: nobody to find in {len(annotations.image_ids)} pictures, since of {len(annotations.boxes)} "
+            "boxes none counts as a person: there is no miss rate",
+            file=sys.stderr,
+        )
     results, objects = {}, {}
-    detectors = _detectors(options, dataset, annotations)
-    threshold = _threshold(options)
-    for name, detections in detectors.items():
-        for suspicion in suspicions(annotations, detections):
-            print(f"warning: {name}: {suspicion}", file=sys.stderr)
-        result = evaluate(annotations, detections, protocol, detections_aspect=aspect, subsets=options.subsets)
-        results[name] = result
-        objects[name] = result.to_json() | {
-            "coco": coco_ap(annotations, detections),
-            "poses": miss_rate_by_pose(annotations, detections, protocol),
-            "leans": miss_rate_by_lean(annotations, detections, protocol),
-            "at_threshold": figures_at_threshold(annotations, detections, threshold),
-        }
+    cases, threshold = _cases(options, dataset, annotations)
+    for case in cases:
+        for suspicion in suspicions(case.annotations, case.detections):
+            print(f"warning: {case.name}: {suspicion}", file=sys.stderr)
+        result = evaluate(
+            case.annotations, case.detections, protocol, detections_aspect=aspect, subsets=options.subsets
+        )
+        results[case.name] = result
+        objects[case.name] = result.to_json() | other_figures(case.annotations, case.detections, protocol, threshold)
+        if case.turned is not None:
+            objects[case.name]["turned"] = case.turned
 
     if options.json:
         _write_json(Path(options.json), objects if len(objects) > 1 else next(iter(objects.values())))
@@ -131,22 +168,38 @@ def main() -> None:
 
         plot_curves(options.plot, results, title=f"{_title(options)}, protocol {protocol}")
     if options.worst:
-        _draw_worst(options, dataset, annotations, detectors, protocol)
+        _draw_worst(options, cases, protocol)
 
     # Files first: whoever pipes the tables into a pager that closes early has them all the same.
-    for name, detections in detectors.items():
-        if len(detectors) > 1:
-            print(f"== {name}")
-        print_tables(objects[name])
-        _warn(name, detections, results[name])
+    for case in cases:
+        if len(cases) > 1:
+            print(f"== {case.name}")
+        print_tables(objects[case.name])
+        _warn(case.name, case.detections, results[case.name])
         if options.check > 0:
             checked = check(
-                annotations, detections, protocol, detections_aspect=aspect, subsets=options.subsets, runs=options.check
+                case.annotations,
+                case.detections,
+                protocol,
+                detections_aspect=aspect,
+                subsets=options.subsets,
+                runs=options.check,
             )
             print(
                 f"\nloop over pictures {checked.loop_seconds * 1e3:.1f} ms, vectorised {checked.seconds * 1e3:.1f} ms: "
                 f"{checked.loop_seconds / checked.seconds:.0f} times faster, largest difference {checked.difference:g}"
             )
+
+
+def other_figures(annotations: Annotations, detections: Detections, protocol: str, threshold: float) -> dict[str, Any]:
+    """The figures of an evaluation beside the miss rates, as `--json` writes them."""
+    return {
+        "coco": coco_ap(annotations, detections),
+        "poses": miss_rate_by_pose(annotations, detections, protocol),
+        "leans": miss_rate_by_lean(annotations, detections, protocol),
+        "at_threshold": figures_at_threshold(annotations, detections, threshold),
+        "pose": pose_figures(annotations, detections),
+    }
 
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:
@@ -158,10 +211,20 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         for name in ("weights", "save_detections"):
             if getattr(options, name):
                 raise InputError(f"--{name.replace('_', '-')} belongs to a model: leave it out beside --detections")
+    if options.turned:
+        if options.detections or options.save_detections:
+            which = "--detections" if options.detections else "--save-detections"
+            raise InputError(f"{which} is of pictures as they are: leave it out beside --turned, which runs a model")
+        if len({f"{degrees:g}" for degrees in options.turned}) < len(options.turned):
+            raise InputError("--turned names an angle twice: name each once")
     if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise InputError(f"--threshold {options.threshold:g} is not a score: use 0 to 1")
     if options.worst and not (options.worst[0].isdigit() and int(options.worst[0])):
         raise InputError(f"--worst {options.worst[0]}: the first value is how many, a whole number from 1")
+    saved = options.save_detections if (options.save_detections or "").lower().endswith(".json") else None
+    for path in (options.json, options.plot, options.worst and options.worst[1], saved):
+        if path:
+            refuse_unwritable(path)
 
 
 def _ground_truth(options: argparse.Namespace) -> tuple[PedestrianDataset | None, Annotations]:
@@ -172,42 +235,46 @@ def _ground_truth(options: argparse.Namespace) -> tuple[PedestrianDataset | None
     return dataset, dataset.annotations
 
 
-def _detectors(
+def _cases(
     options: argparse.Namespace, dataset: PedestrianDataset | None, annotations: Annotations
-) -> dict[str, Detections]:
-    """Detections by the detector's name."""
+) -> tuple[list[Case], float]:
+    """What is evaluated, each of several files of detections, or the detector, at each of several angles.
+
+    With the threshold: the detector's own unless another was given.
+    """
     if options.detections:
         named = [one for text in options.detections for one in _names_and_paths(text)]
         paths = dict(named)
         if len(paths) < len(named):
             raise InputError("two --detections have the same name: give each a NAME=PATH of its own")
-        return {name: read_detections(path, annotations) for name, path in paths.items()}
-    # Only here, so that evaluating files needs no torch.
-    from upright.detector.inference import choose_device, detect_dataset
-    from upright.detector.weights import RELEASED, load_detector
+        read = [Case(name, dataset, annotations, read_detections(path, annotations)) for name, path in paths.items()]
+        return read, THRESHOLD if options.threshold is None else options.threshold
+    # Only here, so that evaluating files needs no engine.
+    from upright.detector.engines.choice import RELEASED
+    from upright.detector.inference import detect_dataset
 
     assert dataset is not None, "--ground-truth comes with --detections"
     weights = options.weights or str(RELEASED)
-    device = choose_device(options.device)
-    model = load_detector(weights, device)
-    detections = detect_dataset(model, dataset, device=device, workers=options.workers)
+    turned = [TurnedPedestrians(dataset, degrees) for degrees in options.turned or ()]
+    truths = [one.annotations for one in turned]  # first of all, since they may be refused
+    engine = chosen_engine(options)
+    threshold = engine.settings.threshold if options.threshold is None else options.threshold
+    thin = partial(refuse_thin, min_size=engine.settings.min_size, max_size=engine.settings.max_size)
+    check_pictures(dataset, refuse=thin)
+    if turned:
+        found = [detect_dataset(engine, one, workers=options.workers) for one in turned]
+        return [
+            Case(f"turned by {one.degrees:g}", one, truth, detections, one.degrees)
+            for one, truth, detections in zip(turned, truths, found, strict=True)
+        ], threshold
+    detections = detect_dataset(engine, dataset, workers=options.workers)
     if options.save_detections:
         if options.save_detections.lower().endswith(".json"):
             settings = {"weights": weights, "dataset": options.dataset, "split": options.split}
             write_detections(options.save_detections, annotations, detections, settings)
         else:
             write_caltech_detections(options.save_detections, annotations, detections)
-    return {Path(weights).stem: detections}
-
-
-def _threshold(options: argparse.Namespace) -> float:
-    if options.threshold is not None:
-        return options.threshold
-    if options.detections:
-        return THRESHOLD
-    from upright.detector.weights import RELEASED, read_metadata
-
-    return read_metadata(options.weights or RELEASED)[0].threshold
+    return [Case(Path(weights).stem, dataset, annotations, detections)], threshold
 
 
 def _names_and_paths(text: str) -> list[tuple[str, str]]:
@@ -219,52 +286,6 @@ def _names_and_paths(text: str) -> list[tuple[str, str]]:
     if found:
         return [(f"{name}-{folder.name}" if name else folder.name, str(folder)) for folder in found]
     return [(name or Path(path).stem, path)]
-
-
-def print_tables(figures: dict[str, Any]) -> None:
-    """Print the object that `--json` writes, for people: percentages, n/a where there is no figure."""
-    print(f"{figures['protocol']}: {figures['images']} pictures, {figures['seconds'] * 1e3:.1f} ms")
-    print(f"{'subset':<14}{'miss rate':>11}{'corrected':>11}{'people':>9}{'detections':>12}")
-    for name, subset in figures["subsets"].items():
-        same = subset["lamr"] == subset["lamr_corrected"]
-        corrected = "" if same else _percent(subset["lamr_corrected"])
-        print(
-            f"{name:<14}{_percent(subset['lamr']):>11}{corrected:>11}"
-            f"{subset['ground_truths']:>9}{subset['detections']:>12}"
-        )
-    for title in ("poses", "leans"):
-        if figures[title]:
-            print(f"\n{title:<18}{'miss rate':>11}{'people':>9}")
-            for name, group in figures[title].items():
-                print(f"{name:<18}{_percent(group['lamr']):>11}{group['ground_truths']:>9}")
-    coco = figures["coco"]
-    shown = ("AP", "AP50", "AP75", "AR100")
-    print("\nCOCO  " + "  ".join(f"{key} {'n/a' if coco[key] is None else f'{coco[key]:.3f}'}" for key in shown))
-    _print_at_threshold(figures["at_threshold"])
-
-
-def _print_at_threshold(figures: dict[str, Any]) -> None:
-    print(
-        f"\nfrom a score of {figures['threshold']:.3g}: precision {_percent(figures['precision'])}, "
-        f"{_number(figures['false_people'])} false people a picture"
-    )
-    print(f"{'height, px':<14}{'recall':>11}{'people':>9}")
-    for name, group in [*figures["by_height"].items(), ("all", figures)]:
-        print(f"{name:<14}{_percent(group['recall']):>11}{group['people']:>9}")
-    empty = figures["empty"]
-    if empty["pictures"]:
-        print(
-            f"{empty['pictures']} pictures without people: {_number(empty['false_people'])} false people a picture, "
-            f"{empty['alarmed']} pictures ({_percent(empty['alarmed_share'])}) have one"
-        )
-
-
-def _percent(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.2%}"
-
-
-def _number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
 
 
 def _warn(name: str, detections: Detections, result: Result) -> None:
@@ -288,21 +309,15 @@ def _title(options: argparse.Namespace) -> str:
     return Path(options.ground_truth).name if options.ground_truth else options.dataset
 
 
-def _draw_worst(
-    options: argparse.Namespace,
-    dataset: PedestrianDataset | None,
-    annotations: Annotations,
-    detectors: dict[str, Detections],
-    protocol: str,
-) -> None:
+def _draw_worst(options: argparse.Namespace, cases: list[Case], protocol: str) -> None:
     from upright.detector.evaluation.worst import draw_worst
 
     count, path = int(options.worst[0]), Path(options.worst[1])
-    for name, detections in detectors.items():
-        target = path if len(detectors) == 1 else path.with_name(f"{path.stem}_{name}{path.suffix}")
-        draw_worst(
-            target, annotations, detections, count, picture=_pictures(options, dataset, annotations), protocol=protocol
-        )
+    for case in cases:
+        end = case.name.replace(" ", "_")
+        target = path if len(cases) == 1 else path.with_name(f"{path.stem}_{end}{path.suffix}")
+        picture = _pictures(options, case.dataset, case.annotations)
+        draw_worst(target, case.annotations, case.detections, count, picture=picture, protocol=protocol)
 
 
 def _pictures(

@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from upright.detector.detected import PART_NAMES
 from upright.errors import InputError
+from upright.tools.evaluation_tables import POSE_GROUPS
 from upright.tools.report import number, percent, table
 
 SUBSETS = ("Reasonable", "Small", "Heavy", "All")
@@ -42,6 +44,7 @@ def evaluation_lines(reports: Reports) -> list[str]:
             if report.get("poses"):
                 rows = [[pose, str(v["ground_truths"]), percent(v["lamr"])] for pose, v in report["poses"].items()]
                 lines += ["", f"By pose ({name}):", "", *table(["pose", "people", "MR"], rows)]
+        lines += _how_they_stand(reports)
     except KeyError as error:
         raise InputError(f"the figures lack {error}: write them again by tools/evaluate.py --json") from None
     return lines
@@ -85,6 +88,23 @@ def _at_threshold(reports: Reports) -> list[str]:
         *("", "What is shown at that threshold and is nobody:", ""),
         *table(head, false),
     ]
+
+
+def _how_they_stand(reports: Reports) -> list[str]:
+    """Errors of lean and parts, of reports that have them, by group of people; nothing where none has."""
+    rows = []
+    for name, report in reports.items():
+        for group, words in POSE_GROUPS.items() if report.get("pose") else ():
+            one = report["pose"][group]
+            error = "n/a" if one["lean_error"] is None else f"{one['lean_error']:.1f}"
+            figures = [error, percent(one["upside_down"]), number(one["slope"]), percent(one["head_inside"])]
+            overlaps = [number(one["overlap"][part]) for part in PART_NAMES]
+            rows.append([name, words, str(one["found"]), *figures, *overlaps])
+    if not rows:
+        return []
+    head = ["data set", "people", "found", "error of the lean", "over 90 degrees", "slope", "head inside"]
+    words = "How people stand, of those found whose trunk is labelled ([what the figures are](../docs/pose.md)):"
+    return ["", words, "", *table([*head, *(f"IoU {part}" for part in PART_NAMES)], rows)]
 
 
 def _share_of(group: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from upright.datasets.pictures import read_picture
 from upright.datasets.synthetic import SyntheticPedestrians
-from upright.detector.inference import detect_pictures
+from upright.detector.engines.torch_engine import detect_pictures
 from upright.detector.weights import load_detector
 from upright.errors import InputError
 

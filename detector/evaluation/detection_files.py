@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from upright.datasets.coco import GZIP_START
 from upright.datasets.sample import Annotations
 from upright.detector.evaluation.caltech_results import read_caltech_results
 from upright.detector.evaluation.detections import Detections
 from upright.detector.evaluation.picture_names import rows_by_image_id
+from upright.detector.pose_entries import pose_entries, read_pose
 from upright.errors import InputError
 from upright.output import whole_file
 
@@ -28,7 +30,8 @@ def read_detections(path: str | os.PathLike[str], annotations: Annotations) -> D
 
     Returns:
         the detections of people: of category 1 in a file of this project, of the ground truth's own number in a list of
-        results. Others are counted in a warning. An empty list is not an error: nothing was found.
+        results; with their pose where the file tells it. Others are counted in a warning. An empty list is not an
+        error: nothing was found.
 
     Raises:
         InputError: the file is missing, is something else, or has a fault; the message names the first one.
@@ -55,9 +58,12 @@ def read_detections(path: str | os.PathLike[str], annotations: Annotations) -> D
             f"{path}: detection {place} has image_id {json.dumps(unknown)}, which is not a picture of the data set; "
             "detections and ground truth must be of the same pictures"
         ) from None
+    pose = read_pose(results, path)
     persons = np.isin(categories, [1] if isinstance(content, dict) else sorted(annotations.person_ids))
     _warn_of_what_is_left_out(path, categories[~persons], len(rows), annotations)
-    return Detections(image_index[persons], boxes[persons], scores[persons])
+    return Detections(
+        image_index[persons], boxes[persons], scores[persons], None if pose is None else pose.take(persons)
+    )
 
 
 def _warn_of_what_is_left_out(
@@ -83,7 +89,10 @@ def _warn_of_what_is_left_out(
 
 def _load(path: Path) -> Any:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        if content.startswith(GZIP_START):
+            raise InputError(f"{path}: is compressed; unpack it with gunzip")
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give a JSON of detections or a folder of setNN/VNNN.txt") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -182,11 +191,12 @@ def write_detections(
             for image_id, name, (width, height) in zip(ids, annotations.file_names, sizes, strict=True)
         ],
         "detections": [
-            {"image_id": ids[row], "category_id": 1, "bbox": box, "score": score}
-            for row, box, score in zip(
+            {"image_id": ids[row], "category_id": 1, "bbox": box, "score": score, **pose}
+            for row, box, score, pose in zip(
                 detections.image_index.tolist(),
                 detections.boxes.tolist(),
                 detections.scores.tolist(),
+                pose_entries(detections.pose, len(detections)),
                 strict=True,
             )
         ],

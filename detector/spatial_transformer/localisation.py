@@ -139,10 +139,14 @@ class ThetaRegression(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Theta (B, N * num_params) from features (B, D)."""
+        raw = self.raw(features)
+        return raw if self.bounds is None else self.bounds(raw).flatten(1)
+
+    def raw(self, features: Tensor) -> Tensor:
+        """What theta is made of, (B, N * num_raw), float32: theta itself where it is not bounded."""
         # In bfloat16 theta would be off by up to 0.4 % of the map.
         with torch.autocast(features.device.type, enabled=False):
-            raw = self.linear(features.to(self.linear.weight.dtype))
-        return raw if self.bounds is None else self.bounds(raw).flatten(1)
+            return self.linear(features.to(self.linear.weight.dtype))
 
 
 class FullyConnectedLocalisation(nn.Sequential):

@@ -19,7 +19,7 @@ from typing import Any
 
 from upright.datasets.registry import open_dataset
 from upright.datasets.sample import PedestrianDataset
-from upright.detector.inference import detect_pictures
+from upright.detector.engines.torch_engine import detect_pictures
 from upright.detector.model import Detector, build_detector
 from upright.detector.settings import PRESETS
 from upright.detector.weights import fill_first_stage, load_detector

@@ -28,6 +28,7 @@ from typing import Any
 
 from upright.datasets.hold_out import hold_out
 from upright.datasets.registry import open_dataset
+from upright.detector.engines.torch_engine import TorchEngine
 from upright.detector.inference import detect_dataset
 from upright.detector.weights import load_detector
 from upright.errors import InputError
@@ -250,7 +251,7 @@ class Comparison:
         arguments = [files.get(word, word) for word in self.arguments(name, seed)]
         train([*arguments, "--root", options.root, "--output", str(directory), "--resume"])
         model = load_detector(directory / "last.safetensors")
-        detections = detect_dataset(model, self.validation)
+        detections = detect_dataset(TorchEngine(model), self.validation)
         return measure(self.validation.annotations, detections) | {"seconds_a_step": seconds_a_step(directory)}
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from upright.datasets.pictures import decode_picture, read_picture
 from upright.errors import InputError, InputWarning
@@ -143,6 +146,35 @@ def test_a_picture_that_holds_several_is_said() -> None:
     assert "a.tiff" in note
 
 
-def test_heic_is_called_by_its_name() -> None:
-    with pytest.raises(InputError, match=r"a\.jpg is HEIC"):
-        decode_picture(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), "a.jpg")
+BROKEN_HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+
+
+def test_heic_that_is_broken_is_called_by_its_name() -> None:
+    pytest.importorskip("pillow_heif", reason="the extra 'heif' is not installed")
+    with pytest.raises(InputError, match=r"HEIC picture a\.jpg cannot be decoded"):
+        decode_picture(BROKEN_HEIC, "a.jpg")
+
+
+def test_what_reads_heic_is_named_where_it_is_missing(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(InputError, match=r"a\.heic is HEIC.*'heif'"):
+        decode_picture(BROKEN_HEIC, "a.heic")
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_avif_and_heic_are_read_whole_and_turned(kind: str) -> None:
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif", reason="the extra 'heif' is not installed").register_heif_opener()
+    image = detailed()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    file = io.BytesIO()
+    try:
+        Image.fromarray(image).save(file, kind, exif=exif.tobytes(), quality=90)
+    except (OSError, KeyError) as error:
+        pytest.skip(f"{kind} cannot be written here: {error}")
+    turned = decode_picture(file.getvalue(), "a")
+    assert turned.shape == (image.shape[1], image.shape[0], 3)
+    assert np.abs(turned.astype(int) - np.rot90(image, -1)).mean() < 12
+    with pytest.raises(InputError, match="cannot be decoded"):
+        decode_picture(file.getvalue()[: len(file.getvalue()) // 2], "a")

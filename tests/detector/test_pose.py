@@ -29,7 +29,12 @@ def some_pose(regions: int = 3, transformers: int = 2) -> Pose:
 
     centre, half = 100 * drawn(regions, 2), 5 + 50 * drawn(regions, 2).abs()
     return Pose(
-        drawn(regions, transformers, 6), centre, half, drawn(regions, transformers), drawn(regions, 2).sigmoid()
+        drawn(regions, transformers, 6),
+        centre,
+        half,
+        drawn(regions, transformers),
+        drawn(regions, 2).sigmoid(),
+        drawn(regions, transformers, 2),
     )
 
 
@@ -118,10 +123,10 @@ def test_nobody_is_told_of_in_empty_arrays() -> None:
 def test_rows_keep_what_belongs_together() -> None:
     pose, rows = some_pose(), torch.tensor([2, 0])
     some = pose.rows(rows)
-    for name in ("theta", "centre", "half", "seen", "outline"):
+    for name in ("theta", "centre", "half", "seen", "outline", "directions"):
         assert torch.equal(getattr(some, name), getattr(pose, name)[rows]), name
     bare = Pose(pose.theta, pose.centre, pose.half).rows(torch.tensor([True, False, True]))
-    assert (bare.seen, bare.outline, len(bare.theta)) == (None, None, 2)
+    assert (bare.seen, bare.outline, bare.directions, len(bare.theta)) == (None, None, None, 2)
 
 
 def test_a_head_is_told_theta_what_is_seen_and_the_regions_outline() -> None:
@@ -138,8 +143,10 @@ def test_a_head_is_told_theta_what_is_seen_and_the_regions_outline() -> None:
 def test_nothing_learns_from_what_is_detached() -> None:
     pose = some_pose()
     assert pose.seen is not None
-    for value in (pose.theta, pose.seen):
+    assert pose.directions is not None
+    for value in (pose.theta, pose.seen, pose.directions):
         value.requires_grad_()
+    assert not any(value is not None and value.requires_grad for value in vars(pose.detached()).values())
     assert pose.features().requires_grad
     assert not pose.detached().features().requires_grad
     assert torch.equal(pose.detached().features(), pose.features())

@@ -114,8 +114,7 @@ def plain(pool: PoseNormalisingPool, features: dict, boxes: list[torch.Tensor]) 
             whole = sampling_grid(Affine(), Affine().identity()[None].double(), (5, 5))
             if pool.taught:  # a square, as large as the longer side
                 half = half.max().expand(2)
-                theta = pool.localisation(read(source[:, :8], whole, (centre, half, reach)))[0]
-                theta = theta.unflatten(1, (4, 6))[0]
+                theta = pool.localisation(read(source[:, :8], whole, (centre, half, reach)))[0][0]
             else:
                 theta = pool.localisation(read(source[:, :8], whole).flatten(1)).unflatten(1, (4, 6))[0]
             groups = [
@@ -170,6 +169,16 @@ def test_taught_transformers_in_one_call_equal_a_loop_over_regions_with_square_f
     assert not torch.autograd.grad(crops.sum(), pose.theta, retain_graph=True, allow_unused=True)[0]
     (finest,) = torch.autograd.grad(crops.square().sum(), [features["0"]], retain_graph=True)
     assert finest.any()
+
+
+def test_directions_are_those_that_the_taught_are_turned_to() -> None:
+    pool, features = moved_pool(taught=True), pyramid(dtype=torch.float64)
+    torch.nn.init.zeros_(pool.localisation.regression.linear.weight.view(4, 8, -1)[:, 2:])  # they turn and nothing else
+    pose = pool.look(features, [interior_boxes(5, 6).double(), interior_boxes(3, 7).double()])
+    priors = pool.localisation.regression.bounds.priors
+    unit = pose.directions / pose.directions.norm(dim=-1, keepdim=True)
+    assert unit.std(dim=0).min() > 0.01
+    torch.testing.assert_close(pose.theta, Affine().turned(priors, unit), check_dtype=False, atol=1e-6, rtol=0)
 
 
 def test_a_glance_may_read_other_maps_than_the_crops() -> None:

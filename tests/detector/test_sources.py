@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from upright.detector.sources import crops_name, find_sources, read_frames
-from upright.detector.video import write_picture
+from upright.detector.frames import read_frames
+from upright.detector.sources import crops_name, find_sources
+from upright.detector.video_writer import write_picture
 from upright.errors import InputError
 
 
@@ -51,7 +52,7 @@ def test_a_whole_video_is_not_called_cut_off(tmp_path, suffix):
     frames = list(read_frames(source, notes))
     assert notes == []
     assert [frame.number for frame in frames] == list(range(10))
-    assert frames[9].seconds == pytest.approx(9 / 29.97)
+    assert frames[9].seconds == pytest.approx(9 / 29.97, abs=0.001)  # Matroska counts milliseconds
 
 
 def test_folders_are_searched_and_their_own_output_passed_over(tmp_path):
@@ -124,12 +125,12 @@ def pictures(folder: Path, *names: str) -> None:
 
 
 def test_files_that_are_passed_over_are_counted_with_an_example(tmp_path):
-    pictures(tmp_path, "a.jpg", "b.heic", "c.txt", "sub/d.xyz", ".hidden.jpg")
+    pictures(tmp_path, "a.jpg", "b.raw", "c.txt", "sub/d.xyz", ".hidden.jpg")
     notes: list[str] = []
     assert len(find_sources([tmp_path], tmp_path / "out", notes)) == 1
     (note,) = notes
     assert note.startswith("3 passed over")
-    assert str(tmp_path / "b.heic") in note
+    assert str(tmp_path / "b.raw") in note
 
 
 def test_links_to_folders_are_said_and_dead_links_are_failures(tmp_path):
@@ -137,10 +138,11 @@ def test_links_to_folders_are_said_and_dead_links_are_failures(tmp_path):
     (tmp_path / "in/link").symlink_to(tmp_path / "other")
     (tmp_path / "in/loop").symlink_to(tmp_path / "in")
     (tmp_path / "in/dead.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "in/self.jpg").symlink_to(tmp_path / "in/self.jpg")
     notes: list[str] = []
     sources = find_sources([tmp_path / "in"], tmp_path / "out", notes)
     assert [source.path.name for source in sources] == ["a.jpg", "dead.jpg"]
-    assert [note[:18] for note in notes] == ["2 passed over: lin"]
+    assert [note[:27] for note in notes] == ["2 passed over: links to fol", "1 passed over: links in a c"]
     with pytest.raises(InputError, match=r"dead\.jpg"):
         list(read_frames(sources[1], notes))
 

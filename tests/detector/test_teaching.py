@@ -49,7 +49,7 @@ def target_of(joints: np.ndarray, ignore: list[bool] | None = None) -> dict[str,
     }
 
 
-def pose_of(theta: Tensor, seen: Tensor | None = None) -> Pose:
+def pose_of(theta: Tensor, seen: Tensor | None = None, directions: Tensor | None = None) -> Pose:
     """Of regions that all have one square frame."""
     count = len(theta)
     return Pose(
@@ -58,6 +58,7 @@ def pose_of(theta: Tensor, seen: Tensor | None = None) -> Pose:
         torch.full((count, 2), HALF, dtype=theta.dtype),
         torch.zeros(theta.shape[:2], dtype=theta.dtype) if seen is None else seen,
         torch.ones(count, 2, dtype=theta.dtype),
+        directions,
     )
 
 
@@ -123,6 +124,27 @@ def test_the_losses_are_those_of_a_loop_over_people_parts_and_points(
     expected = plain_losses(theta.numpy(), seen.numpy(), joints, parts, taught)
     assert losses["loss_theta"].item() == pytest.approx(expected[0], rel=1e-6)
     assert losses["loss_seen"].item() == pytest.approx(expected[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("taught", [NAMES, ("head", "legs")])
+def test_directions_learn_the_lean_of_each_part_beside_the_points(taught: tuple[PersonPart, ...]) -> None:
+    joints, theta = people(), drawn_theta(4).detach()
+    directions = (2 * drawn_theta(4).detach()[..., :2]).requires_grad_()
+    (lesson,) = lessons([target_of(joints)])
+    frames, known = part_frames(joints)
+    away = []
+    for person in range(4):
+        for part, name in enumerate(PARTS):
+            if known[person, part] and name in taught:
+                turn = np.radians(frame_lean(frames[person, part]))
+                away.append(((directions[person, part].detach().numpy() - (np.cos(turn), np.sin(turn))) ** 2).sum())
+    points_alone = taught_losses(pose_of(theta), Affine(), NAMES, taught, lesson)["loss_theta"].item()
+    loss = taught_losses(pose_of(theta, directions=directions), Affine(), NAMES, taught, lesson)["loss_theta"]
+    assert loss.item() == pytest.approx(points_alone + np.mean(away), rel=1e-6)
+    loss.backward()
+    counted = known & np.array([part in taught for part in PARTS])
+    assert directions.grad is not None
+    np.testing.assert_array_equal(directions.grad.abs().sum(dim=-1).numpy() > 0, counted)
 
 
 def test_lessons_are_in_pixels_of_the_picture_and_leave_ignore_regions_out() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 from dataclasses import replace
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 
 from upright.datasets.augmentation import Augmentation
 from upright.datasets.batches import TrainingPictures
+from upright.detector.engines.torch_engine import TorchEngine
 from upright.detector.evaluation import evaluate
 from upright.detector.inference import detect_dataset
 from upright.detector.model import Detector, build_detector
@@ -246,7 +249,7 @@ def test_a_few_pictures_are_learnt_by_heart(tiny_light: Settings, boards) -> Non
     pictures = TrainingPictures([boards], Augmentation(128, (128, 160), 0), seed=0)
     options = TrainingOptions(steps=150, batch_size=6, learning_rate=2e-3, warmup_steps=10)
     train(model, pictures, options, QUIET, directory=None, processes=Processes())
-    result = evaluate(boards.annotations, detect_dataset(model, boards, progress=False))
+    result = evaluate(boards.annotations, detect_dataset(TorchEngine(model), boards, progress=False))
     assert result.subsets["Reasonable"].ground_truths == 6
     assert result.subsets["Reasonable"].lamr < 0.05
 
@@ -259,3 +262,14 @@ def test_an_unreadable_picture_ends_the_training_with_its_name(tiny: Settings, b
     pictures = TrainingPictures([Broken()], Augmentation(128, (96, 128), 0), seed=0)
     with pytest.raises(InputError, match=r"gone\.jpg"):
         train(build_detector(tiny), pictures, TrainingOptions(steps=2), QUIET, directory=None, processes=Processes())
+
+
+def test_a_worker_that_is_killed_ends_the_training_in_one_line(tiny: Settings, boards) -> None:
+    class Deadly(type(boards)):
+        def __getitem__(self, index: int) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)  # as a system without memory does
+
+    pictures = TrainingPictures([Deadly()], Augmentation(128, (96, 128), 0), seed=0)
+    options, pace = TrainingOptions(steps=2), TrainingPace(workers=1)
+    with pytest.raises(InputError, match=r"a process that loads pictures has died .*fewer --workers"):
+        train(build_detector(tiny), pictures, options, pace, directory=None, processes=Processes())

@@ -14,7 +14,7 @@ import torch
 
 from upright.detector.model import build_detector
 from upright.detector.settings import Settings
-from upright.detector.video import write_picture
+from upright.detector.video_writer import write_picture
 from upright.detector.weights import save_weights
 from upright.tools.benchmark import compare, crop_pairs, main, peak_memory
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from upright.datasets.hold_out import DatasetRows
+from upright.detector.engines.torch_engine import detect_pictures
 from upright.detector.evaluation.calibration import Calibration
-from upright.detector.inference import detect_pictures
 from upright.detector.model import build_detector
 from upright.detector.settings import Settings
 from upright.detector.weights import RELEASED, load_detector, read_metadata, save_weights

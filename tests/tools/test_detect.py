@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from upright.detector.model import build_detector
-from upright.detector.video import VideoReader, VideoWriter, write_picture
+from upright.detector.video_reader import VideoReader
+from upright.detector.video_writer import VideoWriter, write_picture
 from upright.detector.weights import save_weights, save_with_settings
 from upright.tools import detect
 
@@ -30,6 +31,15 @@ def weights(tiny, tmp_path_factory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     save_weights(path, build_detector(tiny), {})
+    return path
+
+
+@pytest.fixture(scope="module")
+def posed(tiny, tmp_path_factory) -> Path:
+    """The same with transformers that were to be taught: it tells how people stand."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("posed") / "random.safetensors"
+    save_weights(path, build_detector(replace(tiny, teach=1.0)), {})
     return path
 
 
@@ -115,22 +125,38 @@ def test_one_entry_a_frame_also_where_nothing_was_found(tmp_path, call):
     assert content["detections"] == []
 
 
-def test_crops_come_beside_the_annotated_copies(tmp_path, call):
+def test_crops_come_beside_the_annotated_copies(tmp_path, call, posed):
     cv2.imwrite(str(tmp_path / "x.png"), street(1))
     odd = VideoWriter(tmp_path / "walk.avi", 29.97, (65, 49))
     for seed in range(2):
         odd.write(street(seed, (65, 49)))
     odd.close()
     out = tmp_path / "out"
-    status, _, err = call(
-        tmp_path / "x.png", odd.path, "--output", out, "--threshold", "0.2", "--crops", "--batch-size", 2
-    )
+    arguments = [tmp_path / "x.png", odd.path, "--output", out, "--threshold", "0.2", "--batch-size", 2]
+    status, _, err = call(*arguments, "--crops", "--pose", "--weights", posed, with_weights=False)
     assert (status, err) == (0, "")
     assert {path.name for path in out.iterdir()} == {
-        "detections.json", "x.png", "x-crops.png", "walk.avi", "walk-crops.mp4",
+        "detections.json", "x.png", "x-crops.png", "walk.mp4", "walk-crops.mp4",
     }  # fmt: skip
     assert len(list(VideoReader(out / "walk-crops.mp4"))) == 2
-    assert next(iter(VideoReader(out / "walk.avi"))).shape == (49, 65, 3)
+    assert next(iter(VideoReader(out / "walk.mp4"))).shape == (49, 65, 3)
+    posed_copy = cv2.imread(str(out / "x.png"))
+    call(*arguments, "--weights", posed, with_weights=False)
+    assert (cv2.imread(str(out / "x.png")) != posed_copy).any(), "--pose draws more than boxes"
+
+
+def test_each_detection_tells_how_the_person_stands(tmp_path, call, posed):
+    cv2.imwrite(str(tmp_path / "x.png"), street(1))
+    arguments = [tmp_path / "x.png", "--output", tmp_path / "out", "--threshold", "0.2", "--weights", posed]
+    assert call(*arguments, with_weights=False).status == 0
+    detections = json.loads((tmp_path / "out/detections.json").read_text())["detections"]
+    assert detections
+    for found in detections:
+        assert -180 <= found["lean"] <= 180
+        assert list(found["parts"]) == ["head", "torso", "legs"]
+        for part in found["parts"].values():
+            assert np.shape(part["quadrilateral"]) == (4, 2)
+            assert 0 <= part["seen"] <= 1
 
 
 def test_a_light_detector_finds_what_its_threshold_lets_through(tiny_light, tmp_path, call_main):
@@ -145,14 +171,13 @@ def test_a_light_detector_finds_what_its_threshold_lets_through(tiny_light, tmp_
         assert bool(content["detections"]) == (threshold == 0)
 
 
-def test_crops_of_a_model_without_transformers_are_refused(tmp_path, call, tiny):
-    from dataclasses import replace
-
-    save_weights(tmp_path / "plain.safetensors", build_detector(replace(tiny, transformers=0)), {})
+@pytest.mark.parametrize("flag", ["--crops", "--pose"])
+def test_weights_that_tell_no_pose_are_refused_where_it_is_to_be_drawn(tmp_path, call, flag):
     cv2.imwrite(str(tmp_path / "x.png"), street())
-    arguments = [tmp_path / "x.png", "--output", tmp_path / "out", "--weights", tmp_path / "plain.safetensors"]
-    assert "--crops" in call(*arguments, "--crops", with_weights=False).fault
-    assert call(*arguments, with_weights=False)[0] == 0
+    arguments = [tmp_path / "x.png", "--output", tmp_path / "out"]
+    assert flag in call(*arguments, flag).fault
+    assert not (tmp_path / "out").exists()
+    assert call(*arguments).status == 0
 
 
 def test_boxes_belong_to_the_picture_as_it_is_turned(tmp_path, call):
@@ -255,6 +280,14 @@ def test_options_that_cannot_be_are_one_line(tmp_path, call, arguments, word):
     assert word in call(tmp_path / "x.png", "--output", tmp_path / "out", *arguments).fault
 
 
+def test_an_empty_name_is_not_the_folder_here(tmp_path, call, monkeypatch):
+    """As a shell gives it for a variable that is not set."""
+    cv2.imwrite(str(tmp_path / "x.png"), street())
+    monkeypatch.chdir(tmp_path)
+    assert "an input without a name" in call("", "--output", tmp_path / "out").fault
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no weights"])
 def test_weights_that_cannot_be_used_are_one_line(tmp_path, call, content):
     path = tmp_path / "bad.safetensors"
@@ -276,13 +309,17 @@ def test_output_that_is_a_file_or_the_inputs_own_folder_is_refused(tmp_path, cal
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_is_finished_and_nothing_half_done(tmp_path, weights):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_ended_keeps_all_that_was_found_until_then(tmp_path, weights, number):
     cv2.imwrite(str(tmp_path / "a.png"), street())
     write_video(tmp_path / "b.avi", 3000)
     out = tmp_path / "out"
     inputs = [tmp_path / "a.png", tmp_path / "b.avi"]
     process = subprocess.Popen(
-        [sys.executable, ROOT / "tools" / "detect.py", *inputs, "--output", out, "--weights", weights],
+        [
+            *(sys.executable, ROOT / "tools" / "detect.py", *inputs, "--output", out, "--weights", weights),
+            *("--track", "--outputs", "json,jsonl,csv"),
+        ],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -291,14 +328,123 @@ def test_ctrl_c_keeps_what_is_finished_and_nothing_half_done(tmp_path, weights):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
-    while not list(out.glob(".b*")) and process.poll() is None and time.monotonic() < deadline:
+    lines = out / "detections.jsonl"
+    while not (lines.exists() and lines.read_text().count("\n") > 20) and time.monotonic() < deadline:
+        assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
     assert err == "interrupted\n"
-    assert sorted(path.name for path in out.iterdir()) == ["a.png", "detections.json"]
-    assert len(json.loads((out / "detections.json").read_text())["images"]) == 1
+    assert {path.name for path in out.iterdir()} == {
+        *("a.png", "b.mp4", "detections.json", "detections.jsonl", "detections.csv")
+    }
+    content = json.loads((out / "detections.json").read_text())
+    count = len(content["images"])
+    assert 20 < count < 3001
+    assert len(list(VideoReader(out / "b.mp4"))) == count - 1
+    assert [json.loads(line)["frame"] for line in lines.read_text().splitlines()] == [None, *range(count - 1)]
+    assert (out / "detections.csv").read_text().count("\n") == 1 + len(content["detections"])
+
+
+@pytest.mark.slow
+def test_processes_share_their_inputs_and_one_that_is_killed_changes_nothing(tmp_path, weights, call):
+    """Two, of which one is killed, then both; the same command goes on, and the results are those of one process."""
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(inputs / name), street())
+    (inputs / "broken.png").write_bytes(b"no picture")
+    for name in ("c.avi", "d.avi", "e.avi"):
+        write_video(inputs / name, 40)
+    flags = ["--track", "--line", "48,0,48,72", "--no-copies", "--outputs", "json,jsonl,csv,counts,events,mot"]
+    alone = call(inputs, "--output", tmp_path / "alone", *flags)
+    out = tmp_path / "out"
+
+    def start(rank: int) -> subprocess.Popen:
+        command = [sys.executable, ROOT / "tools/detect.py", inputs, "--output", out, "--weights", weights, *flags]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "RANK": str(rank), "WORLD_SIZE": "2"}
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+    def until_there(*patterns: str) -> None:
+        deadline = time.monotonic() + 120
+        while not all(map(list, map(out.glob, patterns))) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    both = [start(0), start(1)]
+    until_there(".parts/rank-0", ".parts/rank-1", ".parts/*/detections.jsonl")
+    for process in both:
+        process.kill()
+        process.communicate()
+    assert not (out / "detections.json").exists()
+    both = [start(0), start(1)]
+    until_there(".parts/*/done.json")
+    both[0].kill()
+    both[0].communicate()
+    printed, err = both[1].communicate(timeout=240)
+    assert both[1].returncode == alone.status == 2
+    assert "broken.png" in err
+    assert "error" in err
+    assert "122 frames" in printed
+    assert not list(out.glob(".parts*"))
+    for file in (path for path in (tmp_path / "alone").rglob("*") if path.is_file()):
+        assert (out / file.relative_to(tmp_path / "alone")).read_bytes() == file.read_bytes(), file.name
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--line", "1,2,3,4"], "--track"),
+        (["--track", "--line", "1,2,3"], "X1,Y1,X2,Y2"),
+        (["--track", "--line", "5,5,5,5"], "point"),
+        (["--track", "--line", "nan,2,3,4"], "X1,Y1,X2,Y2"),
+        (["--track", "--zone", "1,2,3,4"], "--zone"),
+        (["--track", "--zone", "a=1,2,3,4,5,6", "--line", "a=1,2,3,4"], "'a' is taken"),
+        (["--track", "--line", "=1,2,3,4"], "NAME"),
+        (["--track", "--fallen", "200"], "--fallen"),
+        (["--track", "--fallen", "60"], "how people stand"),
+        (["--fallen-seconds", "3"], "--fallen"),
+        (["--outputs", "json,xml"], "xml"),
+        (["--outputs", "", "--no-copies"], "nothing would be written"),
+        (["--no-copies", "--crops"], "--no-copies"),
+    ],
+)
+def test_flags_that_mean_nothing_are_one_line(tmp_path, call, flags, words):
+    cv2.imwrite(str(tmp_path / "x.png"), street())
+    assert words in call(tmp_path / "x.png", "--output", tmp_path / "out", *flags).fault
+
+
+def test_tracks_lines_and_zones_are_drawn_and_written(tmp_path, call):
+    write_video(tmp_path / "walk.avi", 6)
+    flags = [
+        "--track",
+        "--line",
+        "door=48,0,48,72",
+        "--zone",
+        "all=0,0,96,0,96,72,0,72",
+        "--outputs",
+        "json,people,yolo",
+    ]
+    status, printed, err = call(tmp_path / "walk.avi", "--output", tmp_path / "with", *flags)
+    assert (status, err) == (0, "")
+    assert "door right: " in printed
+    assert call(tmp_path / "walk.avi", "--output", tmp_path / "without").status == 0
+    content = json.loads((tmp_path / "with/detections.json").read_text())
+    tracks = [one["track"] for one in content["detections"]]
+    assert None in tracks, "the first detection of each has no number"
+    assert 1 in tracks
+    assert "track" not in json.loads((tmp_path / "without/detections.json").read_text())["detections"][0]
+    drawn, plain = (list(VideoReader(tmp_path / name / "walk.mp4"))[5] for name in ("with", "without"))
+    assert np.abs(drawn.astype(int) - plain).mean() > 3, "the zone lies over the whole picture"
+    assert sorted(path.name for path in (tmp_path / "with/labels/walk").iterdir()) == [f"{i:06d}.txt" for i in range(6)]
+    assert len(list((tmp_path / "with/people/walk").iterdir())) == len(tracks)
+
+
+def test_tracks_need_a_package_that_a_plain_install_leaves_out(tmp_path, call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trackers", None)
+    write_video(tmp_path / "walk.avi", 2)
+    assert "extra 'tracks'" in call(tmp_path / "walk.avi", "--output", tmp_path / "out", "--track").fault
+    assert call(tmp_path / "walk.avi", "--output", tmp_path / "out").status == 0
 
 
 def test_names_that_are_no_utf8_are_kept(tmp_path, call):

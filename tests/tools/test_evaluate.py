@@ -1,12 +1,19 @@
 """The command line of the evaluation: what it prints, writes and refuses."""
 
+import gzip
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import torch
 
+from upright.detector.model import build_detector
+from upright.detector.weights import save_weights
 from upright.tools import evaluate
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +68,17 @@ def test_two_files_give_table_json_and_one_warning(files, call):
     assert "Reasonable, All, Bare;" in warning
 
     written = json.loads((files / "f.json").read_text())
-    assert list(written) == ["protocol", "images", "seconds", "subsets", "coco", "poses", "leans", "at_threshold"]
+    assert list(written) == [
+        "protocol",
+        "images",
+        "seconds",
+        "subsets",
+        "coco",
+        "poses",
+        "leans",
+        "at_threshold",
+        "pose",
+    ]
     assert (written["protocol"], written["images"], written["poses"]) == ("citypersons", 2, {})
     assert written["seconds"] > 0
     reasonable = written["subsets"]["Reasonable"]
@@ -77,6 +94,26 @@ def test_an_empty_result_is_a_miss_rate_of_one_and_a_warning(files, call):
     assert ended.err == "warning: none: no detections at all, so every miss rate is 100 %\n"
     reasonable = json.loads((files / "f").read_text())["subsets"]["Reasonable"]
     assert (reasonable["lamr"], reasonable["recall"]) == (1.0, [0.0] * 9)
+
+
+@pytest.mark.parametrize("fields", [{"ignore": "yes"}, {"category_id": 0}], ids=["ignored", "unlisted"])
+def test_nobody_to_find_is_said(fields, files, call):
+    content = json.loads((files / "gt.json").read_text())
+    content["annotations"] = [row | fields for row in content["annotations"]]
+    content["categories"] = [{"id": 1, "name": "person"}]
+    (files / "gt.json").write_text(json.dumps(content))
+    ended = call("--ground-truth", files / "gt.json", "--detections", files / "d.json")
+    assert ended.status == 0
+    assert "nobody to find in 2 pictures, since of 2 boxes none counts as a person" in ended.err
+    assert ("2 boxes are of categories that 'categories' does not list (0)" in ended.err) == ("category_id" in fields)
+
+
+@pytest.mark.parametrize("name", ["gt.json", "d.json"])
+def test_compressed_files_are_called_so(name, files, call):
+    (files / name).write_bytes(gzip.compress((files / name).read_bytes()))
+    fault = call("--ground-truth", files / "gt.json", "--detections", files / "d.json").fault
+    assert name in fault
+    assert "gunzip" in fault
 
 
 def test_several_detectors_are_named_tabled_and_plotted_together(files, call):
@@ -166,6 +203,22 @@ def test_a_model_is_run_by_pose_and_its_detections_evaluate_alike(tiny, tmp_path
     assert json.loads((tmp_path / "d.json").read_text())["settings"]["dataset"] == "synthetic"
 
 
+def test_a_missing_picture_is_named_before_the_model_searches_the_others(tmp_path, monkeypatch, call):
+    def search(*_, **__):
+        raise AssertionError("the model has searched")
+
+    monkeypatch.setattr("upright.detector.inference.detect_dataset", search)
+    row = {"id": 1, "image_id": 2, "bbox": [1, 2, 10, 20], "category_id": 1}
+    images = [{"id": 1, "file_name": "1.png"}, {"id": 2, "file_name": "2.png"}]
+    (tmp_path / "a.json").write_text(json.dumps({"images": images, "annotations": [row]}))
+    for name, shape in (("1.png", (40, 60, 3)), ("2.png", (1, 3000, 3))):
+        assert cv2.imwrite(str(tmp_path / name), np.zeros(shape, np.uint8))
+    arguments = ("--dataset", "coco", "--root", tmp_path, "--annotations", "a.json")
+    assert "2.png cannot be searched" in call(*arguments).fault
+    (tmp_path / "2.png").unlink()
+    assert "2.png is missing" in call(*arguments).fault
+
+
 def test_the_threshold_is_the_one_that_was_asked_for_or_else_that_of_the_weights(tiny, files, call):
     from dataclasses import replace
 
@@ -194,6 +247,10 @@ def test_the_threshold_is_the_one_that_was_asked_for_or_else_that_of_the_weights
         ("--ground-truth gt.json --detections d.json --threshold 1.5", "--threshold 1.5 is not a score"),
         ("--ground-truth gt.json --detections d.json --worst many w.png", "--worst many"),
         ("--ground-truth gt.json --detections missing.json", "missing.json: no such file"),
+        # Before a model is loaded and has searched all pictures.
+        ("--dataset synthetic --weights none --plot .", "cannot be written"),
+        ("--dataset synthetic --weights none --worst 3 gt.json/w.png", "w.png: cannot be written"),
+        ("--dataset synthetic --weights none --save-detections gt.json/d.json", "d.json: cannot be written"),
         ("--ground-truth missing.json --detections d.json", "missing.json"),
         ("--ground-truth gt.json --detections gt.json", "looks like ground truth"),
     ],
@@ -221,3 +278,86 @@ def test_the_tool_ends_with_2_and_one_line_and_reads_files_without_torch(files):
     assert bad.stdout == ""
     assert bad.stderr.startswith("error: missing.json: no such file")
     assert bad.stderr.count("\n") == 1
+
+
+def standing(lean=0.0):
+    """COCO's keypoints of somebody in `PERSON`, all seen, and the pose that a detector may tell."""
+    x = (120, 122, 118, 124, 116, 128, 112, 130, 110, 130, 110, 125, 115, 125, 115, 125, 115)
+    y = (108, 106, 106, 108, 108, 120, 120, 134, 134, 148, 148, 152, 152, 174, 174, 196, 196)
+    joints = [number for place in zip(x, y, strict=True) for number in (*place, 2)]
+    around = [[100, 100], [141, 100], [141, 200], [100, 200]]
+    parts = {name: {"quadrilateral": around, "seen": 0.75} for name in ("head", "torso", "legs")}
+    return {"keypoints": joints, "num_keypoints": 17}, {"lean": lean, "parts": parts}
+
+
+def test_how_people_stand_is_measured_in_files_that_tell_it(files, call):
+    joints, pose = standing(lean=-100.0)
+    truths = json.loads((files / "gt.json").read_text())
+    truths["annotations"][0] |= joints
+    (files / "gt.json").write_text(json.dumps(truths))
+    (files / "d.json").write_text(json.dumps([found(ELSEWHERE, 0.9), found(PERSON, 0.8) | pose]))
+    ended = call("--ground-truth", files / "gt.json", "--detections", files / "d.json", "--json", files / "f.json")
+    figures = json.loads((files / "f.json").read_text())["pose"]
+    assert figures["all"] == figures["large"]
+    assert (figures["all"]["found"], figures["all"]["people"]) == (1, 1)
+    assert (figures["all"]["lean_error"], figures["all"]["upside_down"]) == (100, 1)
+    assert figures["all"]["head_inside"] == 1
+    assert 0 < figures["all"]["overlap"]["torso"] < 1
+    assert figures["seen"]["legs"] == {"seen": 1, "hidden": 0, "told_seen": 0.75, "told_hidden": None, "auc": None}
+    rows = [line.split() for line in ended.out.splitlines()]
+    assert ["from", "64", "px", "1", "1", "100.0", "100.00%", "n/a", "100.00%"] in [row[:9] for row in rows]
+    assert ["legs", "n/a", "0.750", "1", "n/a", "0"] in rows
+
+
+@pytest.fixture
+def lying_and_standing(tmp_path, tiny):
+    """A COCO data set of one picture, in which one person has joints and an outline; and weights that tell a pose."""
+    torch.manual_seed(0)
+    save_weights(tmp_path / "w.safetensors", build_detector(replace(tiny, teach=1.0)), {})
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "1.png"), noise)
+    x, y, width, height = PERSON
+    outline = [x, y, x + width, y, x + width, y + height, x, y + height]
+    people = [truth(PERSON, id=1) | standing()[0] | {"segmentation": [outline]}, truth([200, 50, 41, 100], id=2)]
+    images = [{"id": 1, "file_name": "1.png", "width": 320, "height": 240}]
+    categories = [{"id": 1, "name": "person"}]
+    content = {"images": images, "annotations": people, "categories": categories}
+    (tmp_path / "val.json").write_text(json.dumps(content))
+    data = ["--dataset", "coco", "--root", tmp_path, "--annotations", tmp_path / "val.json"]
+    return [*data, "--weights", tmp_path / "w.safetensors"]
+
+
+def test_pictures_are_turned_by_each_angle(lying_and_standing, tmp_path, call):
+    ended = call(*lying_and_standing, "--turned", 0, 90, "--json", tmp_path / "f.json", "--plot", tmp_path / "p.png")
+    assert ended.status == 0, ended.err
+    assert [line for line in ended.out.splitlines() if line.startswith("==")] == ["== turned by 0", "== turned by 90"]
+    written = json.loads((tmp_path / "f.json").read_text())
+    assert list(written) == ["turned by 0", "turned by 90"]
+    upright, lying = written.values()
+    assert (upright["turned"], lying["turned"]) == (0, 90)
+    for figures in (upright, lying):
+        assert figures["subsets"]["All"]["ground_truths"] == 1, "who has no outline is an ignore region"
+        assert figures["pose"]["all"]["people"] == 1
+    assert upright["pose"]["by_lean"]["0-15"]["people"] == lying["pose"]["by_lean"]["90-105"]["people"] == 1
+
+
+def test_one_angle_gives_one_object(lying_and_standing, tmp_path, call):
+    assert call(*lying_and_standing, "--turned", "-45", "--json", tmp_path / "f.json").status == 0
+    assert json.loads((tmp_path / "f.json").read_text())["turned"] == -45
+
+
+@pytest.mark.parametrize(
+    ("flags", "fault"),
+    [
+        (["--turned", "nan"], "finite"),
+        (["--turned", 90, 90.0], "twice"),
+        (["--turned", 90, "--save-detections", "d.json"], "--save-detections"),
+    ],
+)
+def test_turns_that_cannot_be_are_refused(lying_and_standing, call, flags, fault):
+    assert fault in call(*lying_and_standing, *flags).fault
+
+
+def test_files_of_detections_cannot_be_turned(files, call):
+    given = ("--ground-truth", files / "gt.json", "--detections", files / "d.json", "--turned", 90)
+    assert "--detections" in call(*given).fault

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from upright.detector.engines.torch_engine import TorchEngine
 from upright.detector.evaluation import Detections
 from upright.detector.inference import detect_dataset
 from upright.detector.model import Detector, build_detector
@@ -19,7 +20,7 @@ def alone(model: Detector, settings: Settings, dataset) -> Detections:
     """Of a detector that was built with these settings."""
     other = build_detector(settings)
     other.load_state_dict(model.state_dict())
-    return detect_dataset(other, dataset, progress=False)
+    return detect_dataset(TorchEngine(other), dataset, progress=False)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+"""Exported detectors on OpenVINO, the quickest engine on a CPU."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import openvino
+from openvino import opset13
+
+from upright.detector.engines.engine import Precision
+from upright.detector.engines.exported_engine import ExportedEngine
+from upright.detector.exported_file import ExportedFile
+
+# In bfloat16 a pixel of a wide picture is lost. So only these parts are computed in it, by the names of their modules.
+COARSE = ("backbone/", "/head", "box_head/", "second_look/stages/", "second_look/judge/")
+PATIENCE = 32  # pictures of one size in a row, from which it pays to compile for this size
+RESIZE = "/Resize"  # the layer that makes the picture as large as the backbone takes it
+SHUFFLED = "/stage"  # in the names of ShuffleNet's blocks
+KEEP_PRECISION = "precise_0"  # OpenVINO's mark on a node that the precision of inference does not reach
+
+
+class OpenVINOEngine(ExportedEngine):
+    """An `Engine` on OpenVINO's CPU.
+
+    Args:
+        file: an .onnx or .xml file.
+        precision: "auto" is bfloat16 where the processor multiplies in it, float32 otherwise.
+        threads: 0 leaves them to OpenVINO.
+        profile: whether `layer_seconds` is wanted.
+    """
+
+    def __init__(
+        self, file: ExportedFile, precision: Precision = "auto", threads: int = 0, *, profile: bool = False
+    ) -> None:
+        core = openvino.Core()
+        native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "bfloat16" and not native:
+            print("warning: this processor does not multiply in bfloat16: it runs, but no faster", file=sys.stderr)
+        half = precision == "bfloat16" or (precision == "auto" and native)
+        super().__init__(file, f"OpenVINO {'bfloat16' if half else 'float32'}")
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
+            **({"INFERENCE_NUM_THREADS": threads} if threads else {}),
+            **({"PERF_COUNT": True} if profile else {}),
+        }
+        folder = cache_folder()
+        if folder is not None:
+            options["CACHE_DIR"] = str(folder)
+        model = core.read_model(str(file.path))
+        shuffle_at_once(model)
+        if half:
+            for node in model.get_ops():
+                if not any(part in node.get_friendly_name() for part in COARSE):
+                    node.get_rt_info()[KEEP_PRECISION] = ""
+        self._core, self._model, self._options = core, model, options
+        self._any_size = self._request = core.compile_model(model, "CPU", options).create_infer_request()
+        self._shape: tuple[int, ...] = ()
+        self._in_a_row = 0
+
+    def run(self, image: np.ndarray) -> Sequence[np.ndarray]:
+        if image.shape != self._shape:
+            self._shape, self._in_a_row, self._request = image.shape, 0, self._any_size
+        self._in_a_row += 1
+        if self._in_a_row == PATIENCE:  # a video, say
+            self._request = self._for_size(image.shape)
+        results = self._request.infer([image], share_inputs=True)
+        return [results[i] for i in range(len(results))]
+
+    def _for_size(self, shape: tuple[int, ...]) -> openvino.InferRequest:
+        """The same detector for pictures of one shape alone, quicker by a quarter."""
+        model = self._model.clone()
+        model.reshape(list(shape))
+        for node in model.get_ops():
+            sizes = node.get_friendly_name() == RESIZE and (node.get_input_shape(0), node.get_output_shape(0))
+            if sizes and sizes[0] == sizes[1]:
+                node.output(0).replace(node.input_value(0))
+        return self._core.compile_model(model, "CPU", self._options).create_infer_request()
+
+    def layer_seconds(self) -> list[tuple[str, float]]:
+        """Name and time of each layer for the last picture, of an engine that was opened with `profile`."""
+        return [(layer.node_name, layer.real_time.total_seconds()) for layer in self._request.profiling_info]
+
+
+def shuffle_at_once(model: openvino.Model) -> None:
+    """Make one layer of each shuffle of channels, which OpenVINO does not see by itself where sides are free.
+
+    Reshaped and transposed the maps would change their layout in memory twice.
+    """
+    for node in model.get_ops():
+        if node.get_type_name() != "Transpose" or SHUFFLED not in node.get_friendly_name():
+            continue
+        before, after = node.input_value(0).get_node(), [to.get_node() for to in node.output(0).get_target_inputs()]
+        if [one.get_type_name() for one in (before, *after)] != ["Reshape", "Reshape"]:
+            continue
+        shuffle = opset13.shuffle_channels(before.input_value(0), 1, 2)
+        shuffle.set_friendly_name(after[0].get_friendly_name())
+        after[0].output(0).replace(shuffle.output(0))
+
+
+def cache_folder() -> Path | None:
+    """Where compiled detectors are kept for the next start, in the user's cache; None where there is no such place."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or "~/.cache"
+    try:
+        folder = Path(base).expanduser() / "upright" / "openvino"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # RuntimeError: no home
+        return None
+    return folder if os.access(folder, os.W_OK) else None

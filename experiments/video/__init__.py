@@ -1,0 +1,1 @@
+"""Video: how well people are tracked and counted."""

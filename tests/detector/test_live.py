@@ -1,0 +1,199 @@
+"""Cameras and streams: followed live, brought back, ended whole; served on this machine."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from upright.detector import live
+from upright.detector.detected import Detected
+from upright.detector.frames import read_frames
+from upright.detector.input_names import Stream
+from upright.detector.live import LiveReader, ended_by_signals
+from upright.detector.selection import Selection
+from upright.detector.settings import Settings
+from upright.detector.source_run import detect_sources
+from upright.detector.sources import Frame, find_sources
+from upright.detector.video_reader import VideoReader, turned
+from upright.errors import InputError
+
+sys.path.insert(0, str(Path(__file__).parent))
+from served_streams import HttpStream, RtspStream, transport_stream
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(live, "PATIENCE", 3.0)
+
+
+class Slow:
+    """Finds nobody, and takes its time for that."""
+
+    name, settings = "slow", Settings()
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detected]:
+        time.sleep(self.seconds)
+        return [Detected(np.zeros((0, 4)), np.zeros(0)) for _ in images]
+
+
+class Kept:
+    """A stage that notes which picture came out, and which one the server had sent by then."""
+
+    def __init__(self, served: HttpStream) -> None:
+        self.served = served
+        self.frames: list[tuple[Frame, int]] = []
+        self.ends: list[str] = []
+
+    def add(self, frame: Frame, found: Detected) -> None:
+        self.frames.append((frame, self.served.sent))
+
+    def finish(self) -> None:
+        self.ends.append("finished")
+
+    def stop(self) -> None:
+        self.ends.append("stopped")
+
+    def discard(self) -> None:
+        self.ends.append("discarded")
+
+
+def test_the_newest_picture_counts_while_the_detector_is_slower(tmp_path):
+    with HttpStream(1000, interval=0.02).running() as served:
+        (source,) = find_sources([served.address], tmp_path)
+        assert (source.live, source.output.suffix) == (True, ".mp4")
+        stage = Kept(served)
+        slow, sent_a_second = 0.2, 50
+        _, notes, errors = detect_sources(
+            Slow(slow), [source], stage, progress=False, batch_size=8, selection=Selection(frames=8)
+        )
+    assert (errors, stage.ends, len(stage.frames)) == ([], ["finished"], 8)
+    (note,) = notes
+    assert "were dropped, to keep up" in note
+    # What comes out is as old as the detector's work on it, and not as all that came before: here 10 pictures.
+    late = [sent - frame.number for frame, sent in stage.frames[1:]]
+    assert np.median(late) <= 2 * slow * sent_a_second
+    assert stage.frames[-1][0].number > 20
+
+
+def test_a_broken_stream_is_brought_back_and_that_is_said():
+    with HttpStream(5, interval=0.02).running() as served:
+        told: list[str] = []
+        reader = LiveReader(Stream.of(served.address), threading.Event(), tell=told.append)
+        for number, _, _ in reader:
+            if number >= 12:
+                break
+        assert served.connections >= 3
+    assert len(told) >= 2
+    assert all("broke off" in line and served.address in line for line in told)
+
+
+def test_pauses_grow_until_it_is_given_up(monkeypatch):
+    monkeypatch.setattr(live, "GIVEN_UP_AFTER", 1.0)
+    told: list[str] = []
+    with HttpStream(3, interval=0.01).running() as served:
+        reader = LiveReader(Stream.of(served.address), threading.Event(), tell=told.append)
+        frames = iter(reader)
+        next(frames)
+    assert list(frames)[-1:] is not None
+    assert reader.failure is not None
+    pauses = [float(line.rsplit(" in ", 1)[1].removesuffix(" s")) for line in told]
+    assert pauses[-3:] == sorted(pauses[-3:])
+    assert pauses[-1] > pauses[0]
+
+
+def test_rtsp_is_followed_and_brought_back_without_its_password_being_said(tmp_path):
+    told: list[str] = []
+    with RtspStream(transport_stream(list(range(0, 200, 8))), seconds=0.6).running() as served:
+        (source,) = find_sources([served.address], tmp_path)
+        reader = LiveReader(source.stream, threading.Event(), tell=told.append)
+        for number, _, frame in reader:
+            assert turned(frame).shape == (48, 64, 3)
+            if served.plays >= 2 and number > 26:
+                break
+    assert told
+    assert not any("secret" in text for text in [*told, source.name, str(source.path), str(source.output)])
+
+
+@pytest.mark.parametrize(("selection", "most"), [(Selection(seconds=0.5), 40), (Selection(frames=5), 5)])
+def test_a_live_source_ends_by_time_or_number(tmp_path, selection, most):
+    with HttpStream(1000, interval=0.02).running() as served:
+        (source,) = find_sources([served.address], tmp_path)
+        assert 1 <= len(list(read_frames(source, [], selection))) <= most
+
+
+def test_a_signal_ends_it_whole(tmp_path):
+    with HttpStream(1000, interval=0.02).running() as served:
+        (source,) = find_sources([served.address], tmp_path)
+        stage, stop = Kept(served), threading.Event()
+        threading.Timer(0.5, signal.raise_signal, [signal.SIGTERM]).start()
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            with ended_by_signals(stop):
+                detect_sources(Slow(0.01), [source], stage, progress=False, stop=stop)
+            assert signal.getsignal(signal.SIGTERM) == signal.default_int_handler
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    assert stage.ends == ["finished"]
+    assert stage.frames
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1/x", "rtsp://u:secret@127.0.0.1:1/x", "/dev/video99"])
+def test_what_is_not_there_is_one_line(tmp_path, address):
+    (source,) = find_sources([address], tmp_path)
+    stage = Kept(None)
+    _, notes, (error,) = detect_sources(Slow(0), [source], stage, progress=False)
+    assert notes == []
+    assert source.name in str(error)
+    assert "secret" not in str(error)
+    assert "\n" not in str(error)
+
+
+def test_rubbish_is_one_line(tmp_path):
+    with HttpStream(0, interval=0).running() as served:
+        (source,) = find_sources([served.address], tmp_path)
+        with pytest.raises(InputError, match=served.address):
+            list(read_frames(source, []))
+
+
+def test_several_live_sources_are_refused(tmp_path):
+    with pytest.raises(InputError, match="a run for each"):
+        find_sources(["rtsp://127.0.0.1:1/a", "rtsp://127.0.0.1:1/b"], tmp_path)
+
+
+def test_a_video_behind_http_is_read_whole(tmp_path):
+    from functools import partial
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    from upright.detector.video_writer import VideoWriter
+
+    writer = VideoWriter(tmp_path / "a.mp4", 25, (64, 48))
+    for _ in range(10):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.close()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path))
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        (source,) = find_sources([f"http://127.0.0.1:{server.server_port}/a.mp4"], tmp_path / "out")
+        assert not source.live
+        frames = list(read_frames(source, []))
+        assert [frame.number for frame in frames] == list(range(10))
+        assert frames[9].seconds == pytest.approx(9 / 25)
+        assert len(list(VideoReader(source.stream))) == 10
+    finally:
+        server.shutdown()
+        server.server_close()

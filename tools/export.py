@@ -1,0 +1,51 @@
+"""Export the whole detector as one file that other programs run: from a picture's bytes to its detections.
+
+    python tools/export.py --output upright.onnx
+    python tools/export.py runs/mine/best.safetensors --output mine.onnx --batch
+    python tools/export.py --format openvino --output upright.xml
+
+Input `image`, uint8 (height, width, 3), RGB, both sides free. Outputs `boxes` (n, 4), x1 y1 x2 y2 in pixels, and
+`scores` (n,), falling; of weights that tell how people stand also `lean` (n,), `whole` (n, 4, 2), `parts` (n, 3, 4, 2)
+and `seen` (n, 3). With --batch (batch, height, width, 3), and outputs (batch, n, ...) where a score of 0 is nobody.
+Resizing, normalisation, suppression and calibration are inside; settings, threshold and licence in the metadata.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from upright.errors import InputError
+from upright.tools.command import run
+
+SUFFIX = {"onnx": ".onnx", "openvino": ".xml"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", nargs="?", help="a weights file (default: the released ones)")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--format", choices=SUFFIX, default="onnx", help="default: onnx")
+    parser.add_argument("--batch", action="store_true", help="several pictures of one size a call")
+    parser.add_argument("--licence", metavar="TEXT", help="of the weights, for the metadata")
+    arguments = parser.parse_args()
+    suffix = SUFFIX[arguments.format]
+    if arguments.output.suffix != suffix:
+        raise InputError(f"--output {arguments.output}: {arguments.format}'s files end with {suffix}")
+
+    from upright.detector.export import LICENCE, export_onnx, export_openvino
+    from upright.detector.weights import RELEASED, load_detector, read_metadata
+
+    weights = arguments.weights or RELEASED
+    model, (_, provenance) = load_detector(weights), read_metadata(weights)
+    with tempfile.TemporaryDirectory() as folder:
+        file = arguments.output if arguments.format == "onnx" else Path(folder) / "detector.onnx"
+        export_onnx(file, model, provenance, batch=arguments.batch, licence=arguments.licence or LICENCE)
+        if arguments.format == "openvino":
+            export_openvino(arguments.output, file)
+    print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    run(main)
