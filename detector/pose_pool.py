@@ -191,7 +191,8 @@ class PoseNormalisingPool(nn.Module):
             theta = self.localisation(glance.flatten(1)).unflatten(1, (self.transformers, -1))
             return Pose(theta, frames.centre, frames.half)
         theta, seen, directions = self.localisation(glance)
-        return Pose(theta, frames.centre, frames.half, seen, regions.half / frames.half, directions)
+        outline = regions.half / frames.half.clamp(min=1e-6)  # a region without a size has no outline either
+        return Pose(theta, frames.centre, frames.half, seen, outline, directions)
 
     def warp(self, features: dict[str, Tensor], boxes: list[Tensor], pose: Pose) -> Tensor:
         """The canonical crops (R, C, S, S) of regions in their pose; other arguments as those of `forward`."""

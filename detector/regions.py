@@ -191,12 +191,12 @@ class RegionHeads(RoIHeads):
                 overlap = box_ops.box_iou(kept, persons.to(kept.dtype)).amax(dim=1)
             best.append(kept)
             wanted.append(overlap.where(overlap >= self.proposal_matcher.high_threshold, 0.0))
-        if sum(len(one) for one in best) == 0:
-            return {"loss_second_look": features[PICTURE].sum() * 0}
         with torch.no_grad():
             pose = self.box_roi_pool.look(features, best) if self.canonical else None
             frames = self._frames(torch.cat(best), pose).split([len(one) for one in best])
         logits = self.second_look(features[PICTURE], list(frames))
+        if len(logits) == 0:  # the mean over nothing is not a number
+            return {"loss_second_look": logits.sum()}
         return {"loss_second_look": binary_cross_entropy_with_logits(logits, torch.cat(wanted))}
 
     def _frames(self, boxes: Tensor, pose: Pose | None) -> Tensor:

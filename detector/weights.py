@@ -139,15 +139,20 @@ def start_from(model: Detector, path: str | Path) -> None:
             "use weights of the same preset"
         )
     own = model.state_dict()
+    anew: set[str] = set()  # names of tensors that stay as they were built
     differing = {name for name in own.keys() | tensors.keys() if not same_shape(own.get(name), tensors.get(name))}
     if differing and all(name.startswith(REGION_HEADS) for name in differing):
         copied = {} if any(SECOND_LOOK in name for name in tensors) else second_look_start(model, tensors)
-        anew = sorted({".".join(name.split(".")[1:3]) for name in (differing & own.keys()) - copied.keys()})
+        anew = (differing & own.keys()) - copied.keys()
         if anew:
-            print(f"{path}: built otherwise there, so started anew: {', '.join(anew)}", file=sys.stderr)
+            named = ", ".join(sorted({".".join(name.split(".")[1:3]) for name in anew}))
+            print(f"{path}: built otherwise there, so started anew: {named}", file=sys.stderr)
         tensors = {name: copied.get(name, own[name]) if name in differing else tensors[name] for name in own}
     _fill(model, tensors, Path(path))
-    for part in (model.backbone, model.rpn, model.roi_heads.second_look):
+    parts = [model.backbone, model.rpn]
+    if not any(SECOND_LOOK in name for name in anew):
+        parts.append(model.roi_heads.second_look)
+    for part in parts:
         if isinstance(part, Learnt):
             part.keep_learnt()
 
@@ -212,7 +217,7 @@ def load_backbone(name: str, source: str) -> nn.Module:
 
 
 def fill_first_stage(model: Detector, sources: Sequence[str]) -> None:
-    """Fill backbone, pyramid and dense proposals with what they have learnt elsewhere.
+    """Fill backbone, pyramid and dense proposals with what they have learnt elsewhere, a second look with the same.
 
     Args:
         model: of the backbone "shufflenet_v2".
@@ -252,8 +257,13 @@ def fill_first_stage(model: Detector, sources: Sequence[str]) -> None:
                 f"the first stage's weights {named} {fault} {len(names)} tensors, the first is {names[0]}: "
                 "pass the files of NanoDet-Plus-m, see weights/README.md"
             )
+    own |= second_look_start(model, own)
     model.load_state_dict(own, strict=False)
-    for part, name in ((model.backbone, "backbone."), (model.rpn, "rpn.")):
+    for part, name in (
+        (model.backbone, "backbone."),
+        (model.rpn, "rpn."),
+        (model.roi_heads.second_look, SECOND_LOOK),
+    ):
         if isinstance(part, Learnt) and any(key.startswith(name) for key in own):
             part.keep_learnt()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .transformations import Transformation
+from .transformations import Transformation, at_least_float32
 
 # |tanh| from which an entry counts as being at its bound: a tenth of the slope is left.
 AT_BOUND = 0.95
@@ -50,7 +50,7 @@ class ThetaStatistics:
 
 def turn_direction(raw: Tensor) -> Tensor:
     """Unit vectors (..., 2) from raw (..., 2): that of (1 + first, second), so that raw 0 is no turn."""
-    x, y = (1 + raw[..., 0]).float(), raw[..., 1].float()
+    x, y = at_least_float32(1 + raw[..., 0], raw[..., 1])
     # Where both vanish the direction is none; the length is kept away from zero, so that nothing becomes NaN.
     length = (x.square() + y.square()).clamp(min=1e-12).sqrt()
     return torch.stack([x / length, y / length], dim=-1)

@@ -205,7 +205,8 @@ class Projective(Transformation):
 
     def turned(self, theta: Tensor, direction: Tensor) -> Tensor:
         # The turn comes after the division, so that it leaves the denominator as it is.
-        return torch.cat([turned_rows(theta[..., :6], direction), theta[..., 6:]], dim=-1)
+        rows = turned_rows(theta[..., :6], direction)
+        return torch.cat([rows, theta[..., 6:].expand(*rows.shape[:-1], 2)], dim=-1)
 
 
 class ThinPlateSpline(Transformation):

@@ -18,6 +18,7 @@ from upright.datasets.part_frames import (
     frame_lean,
     frame_matrices,
     part_frames,
+    parts_seen,
 )
 
 STANDING = {
@@ -159,3 +160,31 @@ def test_a_mirrored_person_has_mirrored_frames_and_all_joints_lie_in_the_whole(
         back = np.linalg.inv(np.concatenate([frame_matrices(frames[0, WHOLE]), [[0, 0, 1]]]))
         inside = np.concatenate([joints[0, :, :2], np.ones((len(JOINT_NAMES), 1))], axis=1) @ back.T
         assert np.abs(inside[:, :2]).max() <= 1 + 1e-6
+
+
+def test_parts_seen_of_people_by_hand() -> None:
+    labelled = person(STANDING)  # nose, and eight others
+    hidden = labelled.copy()
+    hidden[0, :, 2] = np.minimum(hidden[0, :, 2], 1)
+    legs_hidden = labelled.copy()
+    legs_hidden[0, 13:, 2] = 1
+    without = person(STANDING, without=("nose", "left_shoulder", "right_shoulder", "left_hip"))
+    together = np.concatenate([labelled, hidden, legs_hidden, without, no_joints(1)])
+    assert PARTS == ("whole", "head", "torso", "legs")
+    expected = [[1, 1, 1, 1], [0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1], [-1, -1, -1, -1]]
+    assert parts_seen(together).tolist() == expected
+    assert parts_seen(no_joints(0)).shape == (0, 4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.sampled_from((0, 1, 2)), min_size=17, max_size=17), max_size=4))
+def test_parts_seen_counts_joints(flags: list[list[int]]) -> None:
+    joints = np.zeros((len(flags), len(JOINT_NAMES), 3), np.float32)
+    joints[..., 2] = np.array(flags).reshape(-1, 17)
+    groups = {"head": ("nose", "eye", "ear"), "torso": ("shoulder", "hip"), "legs": ("knee", "ankle"), "whole": ("",)}
+    least = {"head": 1, "torso": 2, "legs": 2, "whole": 8}
+    for found, row in zip(parts_seen(joints), flags, strict=True):
+        for part, value in zip(PARTS, found, strict=True):
+            kinds = groups[part]
+            count = sum(v == 2 for name, v in zip(JOINT_NAMES, row, strict=True) if any(kind in name for kind in kinds))
+            assert value == (-1 if not any(row) else count >= least[part])

@@ -55,6 +55,18 @@ def test_the_first_stage_is_filled_for_people_and_rgb(tiny_light: Settings, tmp_
     assert torch.equal(model.rpn.head[2].predict.bias, predict[[0, *range(80, 112)]])
 
 
+def test_a_second_look_starts_as_a_copy_of_the_first_stages_stages(tiny_light: Settings, tmp_path: Path) -> None:
+    body, head = coco_files(tiny_light, tmp_path, lambda body, head: None)
+    model = build_detector(replace(tiny_light, second_look="box"))
+    judge = parameters(model.roi_heads.second_look.judge)
+    fill_first_stage(model, [body, head])
+    second = model.roi_heads.second_look
+    first = model.backbone.backbone.state_dict()
+    assert all(torch.equal(first[name], value) for name, value in second.stages.state_dict().items())
+    assert changed(second.judge, judge) == set()
+    assert second.pretrained == (second.stages,)
+
+
 def test_the_body_alone_leaves_the_proposals_as_they_were(tiny_light: Settings, tmp_path: Path) -> None:
     body, _ = coco_files(tiny_light, tmp_path, lambda body, head: None)
     for proposals, fusion in (("dense", "product"), ("anchors", "region")):

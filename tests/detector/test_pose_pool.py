@@ -12,6 +12,7 @@ from torch.nn.functional import grid_sample
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 
 from upright.detector.model import build_pool
+from upright.detector.person_priors import SQUARE_PRIORS
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 from upright.detector.settings import PRESETS
 from upright.detector.spatial_transformer import Affine, sampling_grid, target_points
@@ -46,9 +47,10 @@ def identity_pool(transformers: int, bin_samples: int, channels: int = 16) -> Po
     )
 
 
-def light_pool(transformers: int = 4) -> PoseNormalisingPool | RoIAlignPool:
+def light_pool(transformers: int = 4, teach: float = 0.0) -> PoseNormalisingPool | RoIAlignPool:
     """The light preset's pool on 16 channels, of which the glance reads 8."""
-    return build_pool(replace(PRESETS["mobilenet"], channels=16, glance_channels=8, transformers=transformers), STRIDES)
+    changed = {"channels": 16, "glance_channels": 8, "transformers": transformers, "teach": teach}
+    return build_pool(replace(PRESETS["mobilenet"], **changed), STRIDES)
 
 
 @pytest.mark.parametrize("transformers", [1, 2, 4])
@@ -81,11 +83,12 @@ def test_no_transformers_is_torchvisions_pool() -> None:
     assert (pool.output_size, pool.sampling_ratio, pool.featmap_names) == ((7, 7), 2, NAMES)
 
 
-def moved_pool() -> PoseNormalisingPool:
-    """Priors of the four parts and a localisation network that has something to say."""
+def moved_pool(taught: bool = False) -> PoseNormalisingPool:
+    """Priors of the four parts and a localisation network that has something to say, without dropout."""
     torch.manual_seed(3)
-    pool = light_pool().double()
-    torch.nn.init.normal_(pool.localisation[-1].linear.weight, std=0.5)
+    pool = light_pool(teach=float(taught)).double().eval()
+    last = pool.localisation.regression if taught else pool.localisation[-1]
+    torch.nn.init.normal_(last.linear.weight, std=0.5)
     pool.glance_points = target_points((5, 5), dtype=torch.float64)  # not rounded to float32 first
     pool.crop_points = target_points((7, 7), dtype=torch.float64)
     return pool
@@ -109,9 +112,13 @@ def plain(pool: PoseNormalisingPool, features: dict, boxes: list[torch.Tensor]) 
                 )
 
             whole = sampling_grid(Affine(), Affine().identity()[None].double(), (5, 5))
-            theta = pool.localisation(read(source[:, :8], whole).flatten(1)).unflatten(1, (4, 6))[0]
+            if pool.taught:  # a square, as large as the longer side
+                half = half.max().expand(2)
+                theta = pool.localisation(read(source[:, :8], whole, (centre, half, reach)))[0][0]
+            else:
+                theta = pool.localisation(read(source[:, :8], whole).flatten(1)).unflatten(1, (4, 6))[0]
             groups = [
-                read(part, sampling_grid(Affine(), theta[i : i + 1], (7, 7)))
+                read(part, sampling_grid(Affine(), theta[i : i + 1], (7, 7)), (centre, half, reach))
                 for i, part in enumerate(source.chunk(4, dim=1))
             ]
             crops.append(torch.cat(groups, dim=1))
@@ -141,26 +148,86 @@ def test_one_call_a_level_and_picture_equals_a_loop_over_regions() -> None:
         torch.testing.assert_close(mine, other)
 
 
+def test_taught_transformers_in_one_call_equal_a_loop_over_regions_with_square_frames() -> None:
+    pool, features = moved_pool(taught=True), pyramid(pictures=2, dtype=torch.float64)
+    for level in features.values():
+        level.requires_grad_()
+    boxes = [interior_boxes(20, 4).double(), interior_boxes(9, 6).double()]
+    together = torch.cat(boxes)
+    crops, pose = pool.crop(features, boxes, [SHAPE] * 2)
+    expected_crops, expected_theta = plain(pool, features, boxes)
+    torch.testing.assert_close(crops, expected_crops)
+    torch.testing.assert_close(pose.theta, expected_theta)
+    assert pose.theta[..., :2].std(dim=0).min() > 0.01, "the turn has to differ between regions"
+    sides = together[:, 2:] - together[:, :2]
+    torch.testing.assert_close(pose.half, sides.amax(dim=1, keepdim=True).expand(-1, 2) / 2)
+    torch.testing.assert_close(pose.centre, (together[:, :2] + together[:, 2:]) / 2)
+    torch.testing.assert_close(pose.outline, sides / sides.amax(dim=1, keepdim=True))
+    assert pose.features().shape == (29, pool.pose_features)
+    # Nobody who is taught learns from the crops, and the maps learn as from fixed places.
+    assert pose.theta.requires_grad
+    assert not torch.autograd.grad(crops.sum(), pose.theta, retain_graph=True, allow_unused=True)[0]
+    (finest,) = torch.autograd.grad(crops.square().sum(), [features["0"]], retain_graph=True)
+    assert finest.any()
+
+
+def test_directions_are_those_that_the_taught_are_turned_to() -> None:
+    pool, features = moved_pool(taught=True), pyramid(dtype=torch.float64)
+    torch.nn.init.zeros_(pool.localisation.regression.linear.weight.view(4, 8, -1)[:, 2:])  # they turn and nothing else
+    pose = pool.look(features, [interior_boxes(5, 6).double(), interior_boxes(3, 7).double()])
+    priors = pool.localisation.regression.bounds.priors
+    unit = pose.directions / pose.directions.norm(dim=-1, keepdim=True)
+    assert unit.std(dim=0).min() > 0.01
+    torch.testing.assert_close(pose.theta, Affine().turned(priors, unit), check_dtype=False, atol=1e-6, rtol=0)
+
+
+def test_a_glance_may_read_other_maps_than_the_crops() -> None:
+    pool, features = moved_pool(taught=True), pyramid(dtype=torch.float64)
+    boxes = [interior_boxes(5, 6).double(), interior_boxes(3, 7).double()]
+    doubled = {name: 2 * level for name, level in features.items()}
+    crops, pose = pool.crop(features, boxes, [SHAPE] * 2, doubled)
+    assert torch.equal(pose.theta, pool.look(doubled, boxes).theta)
+    assert not torch.equal(pose.theta, pool.look(features, boxes).theta)
+    assert torch.equal(crops, pool.warp(features, boxes, pose))
+
+
+def test_an_untrained_taught_pool_stands_at_the_priors_of_a_square() -> None:
+    pool = light_pool(teach=1.0)
+    pose = pool.look(pyramid(), [interior_boxes(5, 6), interior_boxes(3, 7)])
+    expected = torch.stack([Affine().window(*SQUARE_PRIORS[part]) for part in ("whole", "head", "torso", "legs")])
+    torch.testing.assert_close(pose.theta, expected.expand(8, 4, 6))
+
+
+def test_statistics_of_theta_are_gathered_from_the_taught_too() -> None:
+    pool = moved_pool(taught=True)
+    with pool.theta_statistics() as gathered:
+        pose = pool.look(pyramid(dtype=torch.float64), [interior_boxes(5, 6).double(), interior_boxes(3, 7).double()])
+    torch.testing.assert_close(gathered[0].mean, pose.theta.mean(dim=0), check_dtype=False, atol=1e-5, rtol=0)
+
+
 def test_an_untrained_pool_stands_at_its_priors() -> None:
     pool = light_pool()
     theta = pool.crop(pyramid(), [interior_boxes(5, 6), interior_boxes(3, 7)], [SHAPE] * 2)[1].theta
     torch.testing.assert_close(theta, pool.localisation[-1].bounds.priors.expand(8, 4, 6))
 
 
-def test_no_regions_give_no_crops_and_no_theta() -> None:
-    pool = light_pool()
+@pytest.mark.parametrize("teach", [0.0, 1.0])
+def test_no_regions_give_no_crops_and_no_theta(teach: float) -> None:
+    pool = light_pool(teach=teach)
     crops, pose = pool.crop(pyramid(), [torch.zeros(0, 4), torch.zeros(0, 4)], [SHAPE] * 2)
     assert crops.shape == (0, 16, 7, 7)
     assert pose.theta.shape == (0, 4, 6)
 
 
-def test_regions_at_and_beyond_the_border_are_finite() -> None:
-    pool = light_pool()
+@pytest.mark.parametrize("teach", [0.0, 1.0])
+def test_regions_at_and_beyond_the_border_are_finite(teach: float) -> None:
+    pool = light_pool(teach=teach)
     boxes = torch.tensor(
         [[0, 0, 1024, 1024], [-50, -50, 10, 10], [900, 900, 1500, 1600], [5, 5, 5, 5], [0, 0, 1e-3, 200]]
     )
-    crops = pool(pyramid(), [boxes, boxes[:2]], [SHAPE] * 2)
+    crops, pose = pool.crop(pyramid(), [boxes, boxes[:2]], [SHAPE] * 2)
     assert crops.isfinite().all()
+    assert pose.features().isfinite().all()
 
 
 def test_bfloat16_maps_are_read_at_float32_points() -> None:
@@ -200,9 +267,10 @@ def gradients(pool: PoseNormalisingPool, call: Callable, features: dict, boxes: 
     return [crops, *torch.autograd.grad(crops.sin().sum(), wanted, materialize_grads=True)]
 
 
-def test_the_compiled_pool_gives_the_same_with_its_gradients() -> None:
+@pytest.mark.parametrize("taught", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_compiled_pool_gives_the_same_with_its_gradients(taught: bool) -> None:
     torch._dynamo.reset()
-    pool, features = moved_pool(), pyramid(dtype=torch.float64)
+    pool, features = moved_pool(taught), pyramid(dtype=torch.float64)
     boxes = [interior_boxes(20, 4).double(), interior_boxes(9, 6).double()]
     compiled = torch.compile(pool, backend="aot_eager")
     for mine, other in zip(

@@ -17,6 +17,7 @@ from upright.detector.ignored import inside_ignored
 from upright.detector.judged import calibrated, paired_iou
 from upright.detector.model import Detector, build_detector
 from upright.detector.option_fields import option_fields
+from upright.detector.region_reading import PICTURE
 from upright.detector.regions import RegionHeads
 from upright.detector.settings import Settings
 
@@ -164,7 +165,8 @@ def heads_that_say(settings: Settings, head: Says) -> tuple[RegionHeads, dict[st
     heads = build_detector(settings).roi_heads
     heads.box_head = head
     sides = {"0": 8, "1": 16, "2": 32, "pool": 64}
-    return heads, {name: torch.zeros(1, settings.channels, -(-96 // s), 128 // s) for name, s in sides.items()}
+    maps = {name: torch.zeros(1, settings.channels, -(-96 // s), 128 // s) for name, s in sides.items()}
+    return heads, {**maps, PICTURE: torch.zeros(1, 3, 96, 128)}
 
 
 REGIONS = [[10.0, 10, 30, 60], [10, 20, 30, 60], [70, 10, 90, 60]]  # the person; four fifths of it; nobody

@@ -34,6 +34,11 @@ def test_presets_survive_json(name: str) -> None:
         {"score_target": "height"},
         {"priors": ("wing",)},
         {"priors": ()},
+        {"teach": -1.0},
+        {"teach": float("inf")},
+        {"teach": 1.0, "transformers": 0},
+        {"taught": ("wing",)},
+        {"taught": ()},
         {"score_scale": 0.0},
         {"score_scale": float("inf")},
         {"score_shift": float("nan")},
@@ -69,3 +74,41 @@ def test_a_calibration_is_a_result_and_no_option() -> None:
 def test_fields_of_another_version_are_named() -> None:
     with pytest.raises(InputError, match="novel"):
         Settings.from_dict({"novel": 1})
+
+
+def test_a_file_from_before_the_second_look_that_read_the_pyramid_alone_is_read_as_it_was_meant() -> None:
+    values = json.loads(PRESETS["light"].to_json())
+    for name in ("teach", "taught", "second_look", "looks", "second_share"):
+        del values[name]
+    assert Settings.from_dict({**values, "read": "pyramid"}) == PRESETS["light"]
+    assert "read" not in json.loads(PRESETS["light"].to_json())
+    with pytest.raises(InputError, match="read") as caught:
+        Settings.from_dict({**values, "read": "picture"})
+    assert "\n" not in str(caught.value)
+
+
+def test_parts_go_round_where_there_are_more_transformers_and_are_cut_where_there_are_fewer() -> None:
+    names = ("whole", "head", "torso", "legs")
+    for transformers, parts in ((0, ()), (3, names[:3]), (6, (*names, "whole", "head"))):
+        assert replace(PRESETS["light"], transformers=transformers).parts == parts
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, False),
+        ({"teach": 0.5}, True),
+        ({"teach": 0.5, "transformers": 3}, False),
+        ({"teach": 0.5, "transformers": 6}, True),
+        ({"teach": 0.5, "taught": ("legs", "torso", "head", "whole")}, True),
+        ({"teach": 0.5, "taught": ("whole", "torso", "head")}, False),
+        ({"teach": 0.5, "priors": ("whole", "head")}, False),
+    ],
+)
+def test_a_pose_is_told_where_all_parts_are_taught(change: dict, told: bool) -> None:
+    assert replace(PRESETS["light"], **change).tells_pose == told
+
+
+def test_a_taught_detector_survives_json() -> None:
+    settings = replace(PRESETS["light"], teach=0.5, taught=("head", "whole", "legs", "torso"), second_look="canonical")
+    assert Settings.from_dict(json.loads(settings.to_json())) == settings

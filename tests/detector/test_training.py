@@ -20,6 +20,7 @@ from upright.detector.processes import Processes
 from upright.detector.settings import Settings
 from upright.detector.training import (
     build_optimizer,
+    leave_out,
     moving_average,
     parameter_groups,
     schedule,
@@ -187,6 +188,56 @@ def test_a_decay_of_0_is_no_moving_average(tiny: Settings) -> None:
     for decay in (1.0, -0.1, math.nan):
         with pytest.raises(InputError, match="--ema-decay"):
             TrainingOptions(steps=1, ema_decay=decay)
+
+
+PARTS = {
+    "backbone": "backbone.",
+    "proposals": "rpn.",
+    "transformers": "roi_heads.box_roi_pool.localisation.",
+    "regions": "roi_heads.box_head.",
+    "second_look": "roi_heads.second_look.",
+}
+
+
+@pytest.mark.parametrize("learn", [*[(name,) for name in PARTS], ("transformers", "second_look"), ("all",)])
+def test_the_chosen_parts_learn_and_the_others_stay_to_the_last_bit(learn: tuple, tiny_light: Settings, boards) -> None:
+    torch.manual_seed(0)
+    model = build_detector(replace(tiny_light, teach=1.0, second_look="canonical"))
+    options = TrainingOptions(steps=2, warmup_steps=0, final_rate=1, learn=learn)
+    leave_out(model, options.learn)
+    state = started(model, options)
+    state.average = moving_average(model, options)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    for _ in range(2):
+        images, targets = batch_of(boards)
+        for target in targets:  # somebody who stands in the middle of the box
+            x, y, _, _ = (target["boxes"][0] / 2 + target["boxes"][0].roll(2) / 2).tolist()
+            offsets = torch.linspace(-20, 20, 17)
+            joints = torch.stack([x + offsets % 7, y + offsets, torch.full_like(offsets, 2.0)], dim=1)
+            target["keypoints"] = joints.repeat(len(target["boxes"]), 1, 1)
+        training_step(model, (images, targets), state, options, torch.device("cpu"))
+    names = PARTS if learn == ("all",) else learn
+    moved = tuple(PARTS[name] for name in names)
+    for kept in (model, state.released):
+        for name, value in kept.state_dict().items():
+            if not name.startswith(moved):
+                assert torch.equal(value, before[name]), name
+        for start in moved:
+            assert any(
+                not torch.equal(value, before[name])
+                for name, value in kept.state_dict().items()
+                if name.startswith(start)
+            ), start
+
+
+def test_parts_that_a_detector_has_not_are_nothing_to_learn(tiny: Settings) -> None:
+    with pytest.raises(InputError, match="--learn second_look"):
+        leave_out(build_detector(tiny), ("second_look",))
+    leave_out(build_detector(tiny), ("second_look", "regions"))
+    with pytest.raises(InputError, match="learn"):
+        TrainingOptions(steps=1, learn=("wings",))
+    with pytest.raises(InputError, match="learn"):
+        TrainingOptions(steps=1, learn=())
 
 
 @pytest.mark.slow

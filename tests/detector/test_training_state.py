@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,22 @@ def test_a_checkpoint_of_another_version_is_refused_with_the_log_untouched(run: 
     with pytest.raises(InputError, match=r"another version.*bit for bit"):
         run("old", None, resume=True)
     assert (folder / "log.jsonl").read_text() == log
+
+
+def test_a_run_in_which_some_parts_learn_is_resumed_with_the_same_parts_alone(tmp_path: Path, tiny: Settings) -> None:
+    """Tuples come back from JSON as lists."""
+
+    def everything(**changes: Any) -> dict[str, Any]:
+        detector = asdict(replace(tiny, teach=1.0))
+        return {"detector": detector, "training": asdict(replace(OPTIONS, learn=("regions", "second_look"), **changes))}
+
+    with closing(RunDirectory(tmp_path, everything(), resume=False)) as directory:
+        directory.save_checkpoint({"step": 1, "validated": 0})
+    with closing(RunDirectory(tmp_path, everything(), resume=True)) as directory:
+        state = directory.load_checkpoint()
+    assert state is not None
+    assert state["step"] == 1
+    other = everything()
+    other["training"]["learn"] = ("regions",)
+    with pytest.raises(InputError, match=r"training\.learn"):
+        RunDirectory(tmp_path, other, resume=True)

@@ -38,6 +38,102 @@ def test_a_saved_detector_comes_back_the_same(name: str, request: pytest.Fixture
         assert torch.equal(again.state_dict()[name], value)
 
 
+@pytest.mark.parametrize("second_look", ["none", "box", "canonical"])
+def test_a_taught_detector_comes_back_the_same(second_look: str, tiny_light: Settings, tmp_path: Path) -> None:
+    settings = replace(tiny_light, teach=0.5, second_look=second_look, looks=3)
+    model = build_detector(settings).eval()
+    torch.nn.init.normal_(model.pool.localisation.regression.linear.weight, std=0.3)
+    save_weights(tmp_path / "w.safetensors", model, {})
+    again = load_detector(tmp_path / "w.safetensors")
+    assert again.settings == settings
+    assert again.state_dict().keys() == model.state_dict().keys()
+    picture = [torch.rand(3, 96, 128)]
+    with torch.inference_mode():
+        (before,), (after,) = model(picture), again(picture)
+    assert {"lean", "whole", "parts", "seen"} < before.keys()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_second_look_starts_as_a_copy_of_the_first_stage_and_the_rest_anew(
+    tiny_light: Settings, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    source = build_detector(tiny_light)
+    save_weights(tmp_path / "w.safetensors", source, {})
+    capsys.readouterr()
+    model = build_detector(replace(tiny_light, teach=1.0, second_look="canonical"))
+    built = {name: value.clone() for name, value in model.state_dict().items()}
+    start_from(model, tmp_path / "w.safetensors")
+    note = capsys.readouterr().err
+    assert note.count("\n") == 1
+    assert note.strip().endswith("started anew: box_head.second, box_roi_pool.localisation, second_look.judge")
+    old, new = source.state_dict(), model.state_dict()
+    for name, value in new.items():
+        if name.startswith("roi_heads.second_look.stages."):
+            assert torch.equal(value, old[name.replace("roi_heads.second_look.stages.", "backbone.backbone.")]), name
+        elif "second_look.judge" in name or "localisation" in name or name == "roi_heads.box_head.second.weight":
+            assert torch.equal(value, built[name]), name
+        else:
+            assert torch.equal(value, old[name]), name
+    second = model.roi_heads.second_look
+    assert second.pretrained == (second.stages,)
+    assert not any(p.requires_grad for p in [*second.stages.conv1.parameters(), *second.stages.stage2.parameters()])
+    assert all(p.requires_grad for p in second.judge.parameters())
+
+
+def test_a_second_look_that_has_learnt_goes_on_from_where_it_was(
+    tiny_light: Settings, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    source = build_detector(replace(tiny_light, second_look="box"))
+    save_weights(tmp_path / "w.safetensors", source, {})
+    model = build_detector(replace(tiny_light, second_look="canonical", teach=1.0))
+    start_from(model, tmp_path / "w.safetensors")
+    assert "second_look." not in capsys.readouterr().err
+    for name, value in source.roi_heads.second_look.state_dict().items():
+        assert torch.equal(model.roi_heads.second_look.state_dict()[name], value), name
+    assert not model.roi_heads.second_look.stages.stage2[0].branch2[0].weight.requires_grad
+
+
+def test_a_second_look_that_nothing_is_known_of_learns_as_a_whole(
+    tiny: Settings, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """MobileNetV2 has no stages that it could start from."""
+    save_weights(tmp_path / "w.safetensors", build_detector(tiny), {})
+    model = build_detector(replace(tiny, second_look="box"))
+    start_from(model, tmp_path / "w.safetensors")
+    assert "second_look.judge, second_look.stages" in capsys.readouterr().err
+    assert all(p.requires_grad for p in model.roi_heads.second_look.parameters())
+    assert model.roi_heads.second_look.pretrained == ()
+
+
+def test_weights_that_fit_start_a_training_without_a_word(
+    tiny_light: Settings, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    settings = replace(tiny_light, teach=1.0, second_look="box")
+    source = build_detector(settings)
+    save_weights(tmp_path / "w.safetensors", source, {})
+    model = build_detector(replace(settings, teach=2.0))
+    start_from(model, tmp_path / "w.safetensors")
+    assert capsys.readouterr().err == ""
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in source.state_dict().items())
+
+
+@pytest.mark.parametrize("read", ["pyramid", "picture"])
+def test_files_that_read_the_pyramid_load_and_those_that_read_the_picture_are_refused(
+    read: str, tiny: Settings, tmp_path: Path
+) -> None:
+    tensors = {name: value.contiguous() for name, value in build_detector(tiny).state_dict().items()}
+    values = {**json.loads(tiny.to_json()), "read": read}
+    save_file(tensors, tmp_path / "w.safetensors", metadata={"settings": json.dumps(values)})
+    if read == "pyramid":
+        assert load_detector(tmp_path / "w.safetensors").settings == tiny
+        return
+    with pytest.raises(InputError, match="read") as caught:
+        load_detector(tmp_path / "w.safetensors")
+    assert str(tmp_path / "w.safetensors") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_file_from_before_tensors_were_renamed_is_read_as_it_was_meant(tiny: Settings, tmp_path: Path) -> None:
     model = build_detector(tiny)
     torch.nn.init.normal_(model.pool.localisation[-1].linear.weight)

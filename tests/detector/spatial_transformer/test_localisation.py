@@ -14,9 +14,11 @@ from upright.detector.spatial_transformer import (
     ThetaRegression,
     ThinPlateSpline,
 )
+from upright.detector.spatial_transformer.localisation import turn_direction
 
 ALL = [Attention(), Affine(), Projective(), ThinPlateSpline()]
 each = pytest.mark.parametrize("transformation", ALL, ids=lambda t: type(t).__name__)
+turning = pytest.mark.parametrize("transformation", [t for t in ALL if t.can_turn], ids=lambda t: type(t).__name__)
 # Where four transformers start: half width, half height, centre x, centre y.
 WINDOWS = {
     "whole": (1.0, 1.0, 0.0, 0.0),
@@ -129,3 +131,83 @@ def test_statistics_show_collapse_and_bounds_and_name_the_transformer_that_is_no
     empty = bounds.statistics(raw[:0].flatten(1))
     assert empty.mean.isfinite().all()
     assert empty.finite.all()
+
+
+@each
+def test_a_free_turn_starts_at_exactly_the_priors_and_costs_two_numbers_where_the_family_turns(transformation):
+    bounds = BoundedTheta(transformation, starts(transformation), free_turn=True)
+    assert bounds.num_raw == transformation.num_params + 2 * transformation.can_turn
+    assert torch.equal(bounds(torch.zeros(1, 4 * bounds.num_raw))[0], torch.stack(starts(transformation)))
+    regression = ThetaRegression(16, transformation, starts(transformation), bounded=True, free_turn=True)
+    assert torch.equal(regression(torch.randn(1, 16))[0], torch.stack(starts(transformation)).flatten())
+
+
+@turning
+@pytest.mark.parametrize("degrees", [0, 20, 90, 135, 180, -179, -90])
+def test_a_free_turn_reaches_every_angle(transformation, degrees):
+    bounds = BoundedTheta(transformation, starts(transformation), free_turn=True).double()
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    raw = torch.zeros(1, 4, bounds.num_raw, dtype=torch.float64)
+    raw[..., :2] = torch.tensor([3 * c - 1, 3 * s], dtype=torch.float64)  # their length says nothing
+    xy = torch.tensor([[0.0, 0.0], [0.3, -0.7], [1.0, 1.0]], dtype=torch.float64)
+    found = transformation.warp(bounds(raw.flatten(1))[0], xy)
+    before = transformation.warp(torch.stack(starts(transformation)).double(), xy)
+    torch.testing.assert_close(found, before @ torch.tensor([[c, s], [-s, c]], dtype=torch.float64))
+
+
+@turning
+def test_a_free_turn_comes_after_what_is_bounded_and_has_its_gradients(transformation):
+    bounds = BoundedTheta(transformation, starts(transformation), free_turn=True).double()
+    raw = torch.randn(2, 4, bounds.num_raw, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    inner = transformation.bounded(raw[..., 2:], bounds.priors, bounds.limits)
+    expected = transformation.turned(inner, torch.nn.functional.normalize(raw[..., :2] + raw.new_tensor([1, 0]), dim=2))
+    torch.testing.assert_close(bounds(raw.flatten(1)), expected)
+    assert torch.autograd.gradcheck(bounds, raw[:1].flatten(1).requires_grad_())
+
+
+@turning
+def test_a_turn_without_a_direction_is_finite_with_its_gradient(transformation):
+    bounds = BoundedTheta(transformation, starts(transformation), free_turn=True)
+    raw = torch.zeros(3, 4, bounds.num_raw)
+    raw[..., 0] = torch.tensor([-1.0, -1 + 1e-7, -1e30])[:, None]
+    raw = raw.flatten(1).requires_grad_()
+    theta = bounds(raw)
+    assert theta.isfinite().all()
+    theta.sum().backward()
+    assert raw.grad.isfinite().all()
+
+
+def test_directions_have_length_one_and_stay_in_float32_from_half_types():
+    raw = 10 * torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.normalize(raw.double() + torch.tensor([1.0, 0.0]), dim=1)
+    torch.testing.assert_close(turn_direction(raw).double(), expected, rtol=0, atol=1e-6)
+    assert turn_direction(raw.bfloat16()).dtype == torch.float32
+    assert turn_direction(raw.double()).dtype == torch.float64
+
+
+@turning
+def test_statistics_of_a_free_turn_are_of_theta_and_of_the_offsets_that_have_bounds(transformation):
+    bounds, params = BoundedTheta(transformation, starts(transformation), free_turn=True), transformation.num_params
+    raw = torch.zeros(10, 4, bounds.num_raw)
+    raw[:, 1, 1] = torch.linspace(-1e6, 1e6, 10)  # turns have no bound
+    raw[:4, 2, 2] = 1e9
+    found = bounds.statistics(raw.flatten(1))
+    theta = bounds(raw.flatten(1))
+    torch.testing.assert_close(found.mean, theta.mean(0))
+    torch.testing.assert_close(found.std, theta.std(0, correction=0), rtol=0, atol=1e-6)
+    assert found.std[1].max() > 0.1
+    expected = torch.zeros(4, params)
+    expected[2, 0] = 0.4
+    torch.testing.assert_close(found.at_bounds, expected)
+
+
+def test_a_free_turn_compiles_as_one_graph_and_is_exported():
+    torch._dynamo.reset()
+    regression = ThetaRegression(8, Affine(), starts(Affine()), bounded=True, free_turn=True)
+    torch.nn.init.normal_(regression.linear.weight)
+    features = torch.randn(5, 8)
+    compiled = torch.compile(regression, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(features), regression(features))
+    free = ({0: torch.export.Dim("B", min=2)},)
+    program = torch.export.export(regression, (torch.randn(3, 8),), dynamic_shapes=free).module()
+    torch.testing.assert_close(program(features), regression(features))

@@ -241,6 +241,36 @@ def test_transformations_have_no_state(transformation):
 
 
 @each
+@few
+@given(degrees=st.floats(-400, 400), seed=st.integers(0, 9))
+def test_turned_theta_gives_the_points_of_theta_turned_about_the_middle(transformation, degrees, seed):
+    theta, xy = around_identity(transformation, 3, 0.2, seed), points()
+    angle = math.radians(degrees)
+    direction = torch.tensor([[math.cos(angle), math.sin(angle)]], dtype=torch.float64)
+    if not transformation.can_turn:
+        with pytest.raises(NotImplementedError):
+            transformation.turned(theta, direction)
+        return
+    found = transformation.warp(transformation.turned(theta, direction), xy)
+    before = torch.view_as_complex(transformation.warp(theta, xy)).numpy()
+    expected = before * np.exp(1j * angle)  # y points down, so clockwise
+    np.testing.assert_allclose(torch.view_as_complex(found).numpy(), expected, rtol=0, atol=1e-9)
+
+
+@each
+def test_one_theta_turns_in_many_directions_and_no_turn_leaves_it(transformation):
+    if not transformation.can_turn:
+        return
+    angles = torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64)
+    directions = torch.stack([angles.cos(), angles.sin()], dim=-1)
+    (theta,) = around_identity(transformation, 1, 0.2)
+    found = transformation.turned(theta, directions)
+    assert torch.equal(found[0], theta)
+    for one, direction in zip(found, directions, strict=True):
+        assert torch.equal(one, transformation.turned(theta, direction))
+
+
+@each
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
 def test_raw_zeros_give_exactly_the_prior(transformation, window):
     theta = transformation.window(*window)
