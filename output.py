@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from upright.errors import InputError
 
@@ -23,12 +24,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         InputError: nothing can be written there.
     """
-    try:
-        path = Path(path).resolve()  # a link stays a link
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path}: cannot be written, since it is not a file; choose another place")
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
-        raise _cannot_write(path, error) from None
+    path = _file(path)
     temporary = _temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,6 +35,32 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # whatever keeps it from being written keeps it from being there
             temporary.unlink(missing_ok=True)
+
+
+def refuse_unwritable(path: str | os.PathLike[str]) -> None:
+    """Check that a file can be written there, before work that would be lost; nothing is left behind.
+
+    Raises:
+        InputError: it cannot.
+    """
+    path = _file(path)
+    try:
+        folder = next(parent for parent in path.parents if parent.exists())
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
+def _file(path: str | os.PathLike[str]) -> Path:
+    """The path of a file that is there or may be made; of a link, of what it leads to."""
+    try:
+        path = Path(path).resolve()
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: cannot be written, since it is not a file; choose another place")
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise _cannot_write(path, error) from None
+    return path
 
 
 def _temporary_name(path: Path) -> Path:

@@ -7,6 +7,7 @@ then `AnnotatedPictures` gives the samples.
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -173,7 +174,7 @@ def relative_name(path: Path, root: Path) -> str:
 
 
 def _with_size(picture: AnnotatedPicture) -> AnnotatedPicture:
-    if not picture.path.is_file():
+    if not os.path.isfile(picture.path):  # False, too, for a name that no file can have
         raise InputError(f"the picture {picture.path} is missing: check --root")
     if max(picture.size) > LARGEST:
         raise InputError(f"the annotations of {picture.path} make it wider or higher than {LARGEST} pixels: correct it")
@@ -246,7 +247,7 @@ def named_file(root: Path, name: str | Path) -> Path:
         InputError: it is in neither.
     """
     for place in (root / name, Path(name)):
-        if place.exists():
+        if os.path.exists(place):
             return place
     raise InputError(f"{name} is neither in {root} nor here: check --annotations")
 
@@ -255,4 +256,4 @@ def find_picture(folder: Path, stem: str) -> Path:
     """The picture of that name, whatever its suffix; `stem`.jpg where there is none."""
     usual = (".jpg", ".png", ".jpeg", *sorted(PICTURE_SUFFIXES))
     candidates = [folder / f"{stem}{suffix}" for lower in usual for suffix in (lower, lower.upper())]
-    return next((path for path in candidates if path.is_file()), candidates[0])
+    return next((path for path in candidates if os.path.isfile(path)), candidates[0])

@@ -79,7 +79,8 @@ def moved(pipeline: A.Compose, seed: int, sample: Sample, *, scales: bool = Fals
         matrix = scaling(sample.image, image)
     height, width = image.shape[:2]
     attributes = dict(sample.attributes)
-    if "lean" in attributes and np.linalg.det(matrix[:, :2]) < 0:
+    mirrored = np.linalg.det(matrix[:, :2]) < 0
+    if "lean" in attributes and mirrored:
         attributes["lean"] = -attributes["lean"]
     return replace(
         sample,
@@ -89,6 +90,7 @@ def moved(pipeline: A.Compose, seed: int, sample: Sample, *, scales: bool = Fals
         attributes=attributes,
         joints=moved_joints(sample.joints, matrix, width, height),
         outlines=moved_outlines(sample.outlines, matrix, width, height),
+        turn=-sample.turn if mirrored else sample.turn,
     )
 
 

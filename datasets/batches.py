@@ -24,8 +24,9 @@ Pair = tuple[Tensor, Target]
 
 
 def to_tensors(sample: Sample) -> Pair:
-    """Image uint8 (3, H, W) and target: boxes (n, 4), labels (n,) ones, ignore (n,) bool, keypoints (n, 17, 3).
+    """Image uint8 (3, H, W) and target.
 
+    That has boxes (n, 4), labels (n,) ones, ignore (n,) bool, keypoints (n, 17, 3), turn () and image_id.
     The joints are called keypoints because torchvision scales what has that name together with the picture.
     """
     return torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1))), {
@@ -33,6 +34,7 @@ def to_tensors(sample: Sample) -> Pair:
         "labels": torch.ones(len(sample.boxes), dtype=torch.int64),
         "ignore": torch.from_numpy(sample.ignore.astype(bool)),
         "keypoints": torch.from_numpy(sample.joints.astype(np.float32)),
+        "turn": torch.tensor(sample.turn, dtype=torch.float32),
         "image_id": sample.id,
     }
 

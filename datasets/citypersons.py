@@ -11,6 +11,7 @@ integers of whatever width suffices: they become float64 before anything is comp
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from upright.datasets.annotated import AnnotatedPictures
+from upright.datasets.annotated import LARGEST, AnnotatedPictures
 from upright.datasets.entry import DatasetEntry, Flag
 from upright.datasets.matlab import parse_matlab, write_matlab
 from upright.datasets.sample import Annotations, PedestrianDataset, Sample
@@ -82,7 +83,7 @@ class CityPersons(AnnotatedPictures):
 
     def __getitem__(self, index: int) -> Sample:
         path = self.paths[index]
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise InputError(
                 f"{self.root} has annotations of {path.name}, but the picture {path} is missing: unpack "
                 f"leftImg8bit_trainvaltest.zip there; without pictures only --detections can be evaluated"
@@ -134,6 +135,8 @@ def read_mat(path: Path, split: str) -> list[AnnotatedImage]:
         if not {"cityname", "im_name", "bbs"} <= set(fields) or cell.size != 1:
             raise InputError(f"{path}, picture {number}: no cityname, im_name and bbs; download it again")
         entry = cell.ravel()[0]
+        if entry["cityname"].size != 1 or entry["im_name"].size != 1 or entry["bbs"].dtype.kind not in "iufb":
+            raise InputError(f"{path}, picture {number}: cityname, im_name or bbs is damaged; download it again")
         rows = entry["bbs"].astype(np.float64)
         if rows.size and (rows.ndim != 2 or rows.shape[1] != 10):
             raise InputError(f"{path}, picture {number}: a row of bbs has not 10 numbers; download it again")
@@ -158,6 +161,8 @@ def read_json(folder: Path) -> list[AnnotatedImage]:
             ]
             boxes = np.array(rows, np.float64).reshape(len(rows), 10)
             size = (int(content["imgWidth"]), int(content["imgHeight"]))
+            if not all(0 <= side <= LARGEST for side in size):
+                raise ValueError(f"a size of {size[0]:.3g} x {size[1]:.3g}")
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:

@@ -8,6 +8,7 @@ categories are background. `keypoints` (17 joints) and `segmentation` (polygons)
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from upright.datasets.persons import person_names, person_number
 from upright.datasets.sample import Annotations
 from upright.errors import InputError
 
+GZIP_START = b"\x1f\x8b"
 OTHER = 0  # category of all that is no person
 FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 MOST, FEW = 0.5, 0.2  # shares of the boxes beyond which a fault is that of the whole file
@@ -73,6 +75,14 @@ def _persons(categories: Any, used: np.ndarray, wanted: str | None, path: Path) 
     if not sound:
         raise InputError(f"an entry of 'categories' in {path} has no number 'id' and text 'name': add what is missing")
     names = {category["id"]: category["name"] for category in categories}
+    unlisted = ~np.isin(used, list(names))
+    if unlisted.any():
+        numbers = ", ".join(map(str, np.unique(used[unlisted])[:30].tolist()))
+        print(
+            f"warning: {unlisted.sum()} boxes are of categories that 'categories' does not list ({numbers}), so they "
+            f"are background: {path}",
+            file=sys.stderr,
+        )
     if number is not None and number in names and wanted not in names.values():
         return {number}
     found = person_names(names.values(), wanted, path)
@@ -111,8 +121,9 @@ def _columns(images: list[dict[str, Any]], rows: list[dict[str, Any]], path: Pat
         joints=joints,
         outlines=outlines,
     )
-    if not (np.isfinite(annotations.height).all() and np.isfinite(annotations.visible_ratio).all()):
-        raise InputError(f"a height or vis_ratio in {path} is not finite: correct it")
+    for name, values in (("height", annotations.height), ("vis_ratio", annotations.visible_ratio)):
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise InputError(f"a {name} in {path} is not finite or negative: correct it")
     if (annotations.sizes < 0).any():
         raise InputError(f"an image in {path} has a negative width or height: correct it")
     _refuse_outside(annotations, rows, path)
@@ -151,7 +162,10 @@ def _bodies(
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_bytes())  # with or without a byte-order mark
+        content = path.read_bytes()
+        if content.startswith(GZIP_START):
+            raise InputError(f"the annotations {path} are compressed: unpack them with gunzip")
+        data = json.loads(content)  # with or without a byte-order mark
     except OSError as error:
         raise InputError(f"cannot read the annotations {path} ({error.strerror}): check the path") from None
     except (ValueError, RecursionError) as error:
@@ -239,14 +253,14 @@ class CocoPedestrians(AnnotatedPictures):
             print(f"warning: {twice} pictures stand in {self.root}'s annotations more than once", file=sys.stderr)
         paths = [self.root / name for name in columns.file_names]
         for path in paths:
-            if not path.is_file():
+            if not os.path.isfile(path):  # False, too, for a name that no file can have
                 raise InputError(f"the picture {path} is missing: check --root")
         super().__init__(columns, paths)
         self._warn_of_repairs(files)
 
     def _find(self, name: str | Path) -> Path:
         inside = self.root / name
-        return inside if inside.is_file() or not Path(name).is_file() else Path(name)
+        return inside if os.path.isfile(inside) or not os.path.isfile(name) else Path(name)
 
     def _warn_of_repairs(self, files: list[Path]) -> None:
         size = self.annotations.sizes[self.annotations.image_index]

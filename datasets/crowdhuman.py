@@ -9,6 +9,7 @@ crowds) and those marked `ignore` in `extra` are ignore regions.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def open_crowdhuman(root: Path, split: str, *, annotations: Sequence[str | Path]
         for where, line in text_lines(path):
             name, boxes = _read(line, where)
             places = (find_picture(folder, name) for folder in folders if folder.is_dir())
-            found = next((place for place in places if place.is_file()), folders[0] / f"{name}.jpg")
+            found = next((place for place in places if os.path.isfile(place)), folders[0] / f"{name}.jpg")
             pictures.append(AnnotatedPicture(found, (0, 0), boxes))
     return collected(root, pictures)
 

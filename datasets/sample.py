@@ -26,6 +26,8 @@ class Sample:
         path: where the picture lies, or None where it was rendered.
         joints: float32 (n, 17, 3), as `upright.datasets.joints` says; v is 0 where none is labelled, as when left out.
         outlines: object (n,), as `upright.datasets.outlines` says; empty where not known, as when left out.
+        turn: degrees, clockwise, by which the scene is turned in the picture: of a rolled camera, or since the picture
+            was turned; 0 for pictures as they were taken, whatever they show.
     """
 
     image: np.ndarray
@@ -38,6 +40,7 @@ class Sample:
     path: str | None
     joints: np.ndarray = None  # type: ignore[assignment]  # filled in below
     outlines: np.ndarray = None  # type: ignore[assignment]
+    turn: float = 0.0
 
     def __post_init__(self) -> None:
         _fill_in(self)

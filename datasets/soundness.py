@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -22,13 +24,16 @@ def people(annotations: Annotations) -> int:
     return int(((annotations.category == 1) & ~annotations.ignore).sum())
 
 
-def check_pictures(dataset: PedestrianDataset, *, decode: bool = False) -> None:
+def check_pictures(
+    dataset: PedestrianDataset, *, decode: bool = False, refuse: Callable[[int, int], None] | None = None
+) -> None:
     """Look at every picture that lies in a file of its own: it is there, and of the size that its annotations say.
 
     Args:
         dataset: one without files of pictures, `paths`, has none to look at unless `decode` is set.
         decode: read every picture as training does, which takes about as long as an epoch without learning; all faults
             are told, not the first alone.
+        refuse: raises an `InputError` where a width and a height are none that the model takes.
 
     Raises:
         InputError: a picture cannot be used.
@@ -41,8 +46,8 @@ def check_pictures(dataset: PedestrianDataset, *, decode: bool = False) -> None:
         try:
             if decode:
                 dataset[index]
-            elif paths is not None:
-                _refuse_other_size(paths[index], dataset.sizes[index])
+            if paths is not None and not (decode and refuse is None):
+                _refuse_size(paths[index], dataset.sizes[index], refuse)
         except InputError as error:
             if not decode:
                 raise
@@ -54,17 +59,22 @@ def check_pictures(dataset: PedestrianDataset, *, decode: bool = False) -> None:
     raise InputError(f"{len(faults)} of {len(dataset)} pictures cannot be used; {faults[0]}")
 
 
-def _refuse_other_size(path: Path, stated: np.ndarray) -> None:
-    if not path.is_file():
+def _refuse_size(path: Path, stated: np.ndarray, refuse: Callable[[int, int], None] | None) -> None:
+    if not os.path.isfile(path):
         raise InputError(f"the picture {path} is missing: check --root")
-    if not stated.all():
+    if not stated.all() and refuse is None:
         return
     width, height = picture_size(path)
-    if (width, height) != tuple(stated.tolist()):
+    if stated.all() and (width, height) != tuple(stated.tolist()):
         raise InputError(
             f"the picture {path} is {width} x {height}, its annotations say {stated[0]} x {stated[1]}: use the picture "
             "that the annotations were made for"
         )
+    if refuse is not None:
+        try:
+            refuse(width, height)
+        except InputError as error:
+            raise InputError(f"the picture {path} cannot be searched: {error}") from None
 
 
 def content_digest(annotations: Annotations) -> str:

@@ -129,7 +129,7 @@ def boxes_by_joints(boxes: np.ndarray, joints: np.ndarray, matrix: np.ndarray) -
 
 
 def turned_sample(sample: Sample, degrees: float) -> Sample:
-    """The sample turned clockwise by `degrees`; its attribute `lean`, where it has one, turns with it."""
+    """The sample turned clockwise by `degrees`; its `turn` and its attribute `lean`, where it has one, too."""
     height, width = sample.image.shape[:2]
     matrix, wide, tall = turning(width, height, degrees)
     boxes = turned_boxes(sample.boxes, sample.joints, sample.outlines, sample.ignore, matrix)
@@ -147,6 +147,7 @@ def turned_sample(sample: Sample, degrees: float) -> Sample:
         attributes=attributes,
         joints=moved_joints(sample.joints, matrix, wide, tall),
         outlines=moved_outlines(sample.outlines, matrix, wide, tall),
+        turn=float(wrapped(sample.turn + degrees)),
     )
 
 

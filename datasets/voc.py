@@ -8,6 +8,7 @@ or pictures and .xml files in one folder. Corners are pixels that belong to the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def _files(root: Path, folder: Path, split: str, annotations: Sequence[str | Pat
             if words[1:] == ["-1"]:
                 continue
             file = folder / f"{words[0].removesuffix('.xml')}.xml"
-            if not file.is_file():
+            if not os.path.isfile(file):
                 raise InputError(f"{where}: there is no {file}; correct the list, or fetch the file")
             files.append(file)
     return files, False
@@ -99,7 +100,7 @@ def _picture(folder: Path, annotation: _Annotation) -> Path:
     """The picture of the file's own name; the one that the file names, where that is called otherwise."""
     usual = find_picture(folder, annotation.path.stem)
     named = folder / Path(annotation.file_name.replace("\\", "/")).name
-    return named if not usual.is_file() and annotation.file_name and named.is_file() else usual
+    return named if not os.path.isfile(usual) and annotation.file_name and os.path.isfile(named) else usual
 
 
 def _read(path: Path) -> _Annotation:

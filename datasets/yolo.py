@@ -10,6 +10,7 @@ other classes are background, a picture without labels has nobody in it.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,6 +107,7 @@ def _from_yaml(root: Path, file: Path, split: str) -> _Layout:
     shape = content.get("kpt_shape") or [0, 0]
     if not isinstance(shape, list) or len(shape) != 2 or not all(type(n) is int and 0 <= n < 1000 for n in shape):
         raise InputError(f"{file}: kpt_shape is not two numbers, of joints and of values for each; correct it")
+    base = base.replace("\\", "/")
     bases = [file.parent / base, root / base, file.parent, root]
     sources = [_place(place, bases, file) for place in places]
     return _Layout(sources, bases[0] if bases[0].is_dir() else file.parent, names, file, shape[0] * shape[1])
@@ -113,9 +115,10 @@ def _from_yaml(root: Path, file: Path, split: str) -> _Layout:
 
 def _place(name: str, bases: Sequence[Path], file: Path) -> Path:
     # Exports of Roboflow say ../train/images where train/images is meant.
-    for candidate in (name, name.removeprefix("../")):
+    slashed = name.replace("\\", "/")  # as Windows writes them
+    for candidate in (name, slashed, slashed.removeprefix("../")):
         for base in bases:
-            if (base / candidate).exists():
+            if os.path.exists(base / candidate):
                 return base / candidate
     raise InputError(f"{file} names {name}, which is not there: check its 'path', or --root")
 
@@ -178,8 +181,8 @@ def _pictures(source: Path, base: Path) -> Iterator[Path]:
         yield source
         return
     for where, line in text_lines(source):
-        places = [source.parent / line, base / line]
-        found = next((place for place in places if place.is_file()), None)
+        places = [folder / name for name in (line, line.replace("\\", "/")) for folder in (source.parent, base)]
+        found = next((place for place in places if os.path.isfile(place)), None)
         if found is None:
             raise InputError(f"{where}: the picture {line} is missing; correct the list, or fetch the picture")
         yield found

@@ -103,7 +103,7 @@ def _released(engine: EngineName, device: str | None, precision: Precision) -> E
 
 def _as_engine(model: Detector | Engine) -> Engine:
     """What finds people: an engine as it is, or a model in torch, which has been imported by whoever has one."""
-    if hasattr(model, "detect"):
+    if isinstance(model, Engine):
         return model
     from upright.detector.engines.torch_engine import TorchEngine
 

@@ -12,7 +12,9 @@ import numpy as np
 from upright.detector.detected import Detected
 from upright.detector.tracking import HELD
 
-MARGIN = 0.02  # of somebody's height beyond an edge, until a side is sure: boxes tremble
+# Of somebody's height beyond an edge, until a side is sure: boxes tremble. Who stands on the edge of a zone would come
+# and go all the time; people pass a line once, and some are seen beyond it for a moment only.
+LINE_MARGIN, ZONE_MARGIN = 0.02, 0.05
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Watch(Protocol):
 class LineWatch:
     """Counts who crosses a line, by the way they go.
 
-    Somebody has crossed when the feet are beyond the line by `MARGIN` of the height, and the straight way from
+    Somebody has crossed when the feet are beyond the line by `LINE_MARGIN` of the height, and the straight way from
     where they last were beyond it on the other side leads between its ends; through gaps, too.
     """
 
@@ -105,7 +107,7 @@ class LineWatch:
     def see(self, person: Person, seconds: float, frame: int) -> Iterator[Event]:
         foot = np.array(person.foot)
         distance = float((foot - self._start) @ self._normal)
-        if abs(distance) <= MARGIN * person.height:
+        if abs(distance) <= LINE_MARGIN * person.height:
             return
         side = 1 if distance > 0 else -1
         before = self._sure.get(person.track)
@@ -138,10 +140,10 @@ class ZoneWatch:
 
     def see(self, person: Person, seconds: float, frame: int) -> Iterator[Event]:
         inside = cv2.pointPolygonTest(self._corners, person.foot, True)  # the distance from the edge, positive inside
-        if person.track not in self._since and inside >= MARGIN * person.height:
+        if person.track not in self._since and inside >= ZONE_MARGIN * person.height:
             self._since[person.track] = seconds
             yield Event("entered", seconds, frame, person.track, self._name)
-        elif person.track in self._since and inside < -MARGIN * person.height:
+        elif person.track in self._since and inside < -ZONE_MARGIN * person.height:
             yield from self.lose(person.track, seconds, frame)
 
     def lose(self, track: int, seconds: float, frame: int) -> Iterator[Event]:

@@ -36,9 +36,11 @@ class Resized(torch.autograd.Function):
         fixed = g.op("Slice", g.op("Shape", pictures), *(g.op("Constant", value_t=torch.tensor([i])) for i in (0, 2)))
         none = g.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
         sizes = g.op("Concat", fixed, size, axis_i=0)
-        return g.op(
+        resized = g.op(
             "Resize", pictures, none, none, sizes, mode_s="linear", coordinate_transformation_mode_s="half_pixel"
         )
+        resized.setType(pictures.type().with_sizes([None, 3, None, None]))  # not those that it is recorded with
+        return resized
 
 
 class Suppressed(torch.autograd.Function):
@@ -104,10 +106,12 @@ class ExportedGraph(nn.Module):
         original = torch._shape_as_tensor(pictures)[2:]
         resized, size = self.resized(pictures, original)
         features = self.model.backbone(resized)
-        regions, first = self.propose(features, size.to(resized.dtype))
+        # Of the input: what lies between may be recorded with the number of pictures that it is recorded with.
+        number = torch.ones_like(pictures[:, 0, 0, 0], dtype=torch.long).cumsum(0) - 1
+        regions, first = self.propose(features, number, size.to(resized.dtype))
         heads = self.model.roi_heads
         judged = heads.judge(features, [Proposals(regions.flatten(0, 1), first.flatten())], [])
-        found = self.decide(judged, regions, first > NOBODY / 2, size.to(resized.dtype))
+        found = self.decide(judged, regions, first > NOBODY / 2, number, size.to(resized.dtype))
         ratio = original.to(resized.dtype).flip(0) / size.to(resized.dtype).flip(0)
         found["boxes"] = found["boxes"] * ratio.repeat(2)
         for name in ("whole", "parts"):
@@ -127,11 +131,13 @@ class ExportedGraph(nn.Module):
         more = torch.div(size + SIDES - 1, SIDES, rounding_mode="trunc") * SIDES - size
         # By concatenation, which engines do quicker than what they pad with.
         height, width = normalised.shape[2:]
-        wider = torch.cat([normalised, normalised.new_zeros(pictures.shape[0], 3, height, more[1])], dim=3)
-        return torch.cat([wider, wider.new_zeros(pictures.shape[0], 3, more[0], width + more[1])], dim=2), size
+        count = pictures.shape[0]  # the tensors among the sides keep the graph free
+        wider = torch.cat([normalised, normalised.new_zeros(count, 3, height, more[1])], dim=3)
+        below = wider.new_zeros(count, 3, more[0], width + more[1])  # type: ignore[call-overload]
+        return torch.cat([wider, below], dim=2), size
 
-    def propose(self, features: dict[str, Tensor], size: Tensor) -> tuple[Tensor, Tensor]:
-        """Regions (B, K, 4) and their logits (B, K), as `DenseProposals` chooses them."""
+    def propose(self, features: dict[str, Tensor], number: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+        """Regions (B, K, 4) and their logits (B, K), as `DenseProposals` chooses them; `number` (B,) is 0, 1 ..."""
         network = self.model.rpn
         maps = list(features.values())[: len(network.strides)]
         raw = torch.cat([head(m) for head, m in zip(network.head, maps, strict=True)], dim=1)
@@ -146,7 +152,7 @@ class ExportedGraph(nn.Module):
         solid = (boxes[..., 2:] - boxes[..., :2]).amin(dim=-1) >= 1
         logits = torch.where(solid, logits, NOBODY)
         rows = Suppressed.apply(boxes, logits[:, None], network.nms_threshold, self.regions)
-        return self.padded(boxes, logits, rows)
+        return self.padded(boxes, logits, rows, number)
 
     def cells(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
         """As `DenseProposals.cells`."""
@@ -158,51 +164,49 @@ class ExportedGraph(nn.Module):
             strides.append(ones.flatten() * float(stride))
         return torch.cat(points), torch.cat(strides)
 
-    def padded(self, boxes: Tensor, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def padded(self, boxes: Tensor, logits: Tensor, rows: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes (B, K, 4) and logits (B, K) of the rows (M, 3) that `Suppressed` leaves; nobody's after them."""
-        pictures = torch.arange(boxes.shape[0], device=boxes.device)
-        before = (rows[None, :, 0] < pictures[:, None]).long().sum(dim=1)
+        before = (rows[None, :, 0] < number[:, None]).long().sum(dim=1)
         place = torch.arange(rows.shape[0], device=boxes.device) - before[rows[:, 0]]
         flat = rows[:, 0] * self.regions + place
         source = rows[:, 0] * boxes.shape[1] + rows[:, 2]
-        # The candidates' last cell is nobody's unless all of them are somebody's, and then no row is left free.
-        free = torch.full_like(logits[:, : self.regions], NOBODY).flatten()
+        free = (number[:, None] * 0.0 + torch.full((self.regions,), NOBODY)).flatten()
         kept = free.scatter(0, flat, logits.flatten()[source])
         places = torch.zeros_like(free)[:, None].expand(-1, 4)
         regions = places.scatter(0, flat[:, None].expand(-1, 4), boxes.flatten(0, 1)[source])
         return regions.reshape(-1, self.regions, 4), kept.reshape(-1, self.regions)
 
-    def decide(self, judged: Judged, regions: Tensor, real: Tensor, size: Tensor) -> dict[str, Tensor]:
+    def decide(self, judged: Judged, regions: Tensor, real: Tensor, number: Tensor, size: Tensor) -> dict[str, Tensor]:
         """The detections in pixels of the resized picture, as `RegionHeads._detections` finds them."""
         heads = self.model.roi_heads
         boxes = heads.box_coder.decode_single(heads.box_share * judged.deltas, regions.flatten(0, 1))
-        boxes = clipped(boxes.reshape_as(regions), size)
-        scores = torch.where(real, heads._scores(judged).reshape_as(real), 0.0)
+        boxes = clipped(boxes.reshape(-1, self.regions, 4), size)
+        scores = torch.where(real, heads._scores(judged).reshape(-1, self.regions), 0.0)
         scores = matrix_suppressed(boxes, scores, heads.decay)
         if heads.second_look is not None:
-            scores = self.rejudged(scores, boxes, judged)
+            scores = self.rejudged(scores, boxes, judged, number)
         scores = calibrated(scores, heads.score_scale, heads.score_shift)
         solid = (boxes[..., 2:] - boxes[..., :2]).amin(dim=-1) >= 1
         scores = torch.where(real & solid & (scores > heads.score_thresh), scores, 0.0)
         scores, order = scores.topk(min(self.regions, heads.detections_per_img))
         found = {"boxes": boxes}
-        if heads.tells_pose:
+        if heads.tells_pose and judged.pose is not None:
             pose = told(judged.pose, heads.box_roi_pool.transformation, heads.parts)
-            found |= {name: value.reshape(*real.shape, *value.shape[1:]) for name, value in pose.items()}
+            found |= {name: value.reshape(-1, self.regions, *value.shape[1:]) for name, value in pose.items()}
         if self.batch:
             found = {name: taken(value, order) for name, value in found.items()}
             return found | {"scores": scores}
         kept = order[0, : (scores > 0).long().sum()]
         return {name: value[0, kept] for name, value in found.items()} | {"scores": scores[0, : kept.shape[0]]}
 
-    def rejudged(self, scores: Tensor, boxes: Tensor, judged: Judged) -> Tensor:
+    def rejudged(self, scores: Tensor, boxes: Tensor, judged: Judged, number: Tensor) -> Tensor:
         """Scores (B, K) after the second look, as `RegionHeads` does it."""
         heads = self.model.roi_heads
         best, order = scores.topk(min(heads.looks, self.regions))
-        flat = (torch.arange(order.shape[0], device=order.device)[:, None] * self.regions + order).flatten()
+        flat = (number[:, None] * self.regions + order).flatten()
         pose: Pose | None = None if judged.pose is None else judged.pose.rows(flat)
         frames = heads._frames(taken(boxes, order).flatten(0, 1), pose)
-        second = heads.second_look(judged.pictures, [frames]).sigmoid().reshape_as(best)
+        second = heads.second_look(judged.pictures, [frames]).sigmoid().reshape(-1, best.shape[1])
         return scores.scatter(1, order, best ** (1 - heads.second_share) * second**heads.second_share)
 
 
@@ -210,7 +214,7 @@ def taken(values: Tensor, order: Tensor) -> Tensor:
     """Rows (B, n, ...) of values (B, K, ...) by their numbers (B, n)."""
     flat = values.flatten(2) if values.dim() > 2 else values[..., None]
     rows = flat.gather(1, order[..., None].expand(-1, -1, flat.shape[-1]))
-    return rows.reshape(*order.shape, *values.shape[2:])
+    return rows.reshape(-1, order.shape[1], *values.shape[2:])
 
 
 def clipped(boxes: Tensor, size: Tensor) -> Tensor:

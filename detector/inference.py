@@ -20,6 +20,7 @@ from upright.detector.pose_entries import PoseColumns
 
 T = TypeVar("T")
 
+MOST_WAITING = 256  # calls; more are no use to anybody who waits for the first
 MOST_BYTES = 1 << 28  # of decoded pictures in a batch, and of those that wait for one
 
 
@@ -31,12 +32,13 @@ def ahead(
     Args:
         calls: functions without arguments, taken from the iterable one by one in the caller's thread.
         workers: how many run at a time; 1 keeps them strictly in order, one after the other.
-        depth: how many are under way or waiting at most; it bounds the memory.
+        depth: how many are under way or waiting at most, `MOST_WAITING` where it is more; it bounds the memory.
         size: bytes of a result; no more are begun while those that wait take `MOST_BYTES`.
 
     Raises:
         whatever a call raises, in the caller's thread and in the call's turn; later calls are dropped.
     """
+    depth = min(depth, MOST_WAITING)
     pool = ThreadPoolExecutor(workers)
     waiting: deque[Future[T]] = deque()
     try:

@@ -38,3 +38,8 @@ def resized_sides(height: int, width: int, min_size: int, max_size: int) -> tupl
             "than one pixel would be left of the other side"
         )
     return sides[0], sides[1]
+
+
+def refuse_thin(width: int, height: int, *, min_size: int, max_size: int) -> None:
+    """Check that a picture can be made as small as the detector takes it; see `resized_sides`."""
+    resized_sides(height, width, min_size, max_size)

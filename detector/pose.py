@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ class Pose:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Pose:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Pose(**{name: None if value is None else change(value) for name, value in values.items()})
+        return replace(self, **{name: change(value) for name, value in values.items() if value is not None})
 
     def features(self) -> Tensor:
         """What a head is told of it, (R, F)."""

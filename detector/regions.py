@@ -131,7 +131,7 @@ class RegionHeads(RoIHeads):
         glanced = features if self.teach else maps
         logits, deltas, pose = self._look(maps, boxes, image_shapes, glanced)
         losses = {"loss_classifier": logits.sum(), "loss_box_reg": deltas.sum()}
-        if self.teach:
+        if self.teach and pose is not None:
             losses |= self._teach(pose, labels, matched, targets)
         if self.second_look is not None:
             losses |= self._look_again(features, proposals, targets)

@@ -72,11 +72,10 @@ class SecondLook(Learnt):
         offsets = half * self.crop_points
         points = centre + offsets[..., :1] * across - offsets[..., 1:] * up
         # Not where the crop lies, but how large it is, says at which stride it is read.
-        boxes = [
-            torch.cat([f[:, :2] - half_, f[:, :2] + half_], dim=1)
-            for f, half_ in zip(frames, half[:, 0].split([len(f) for f in frames]), strict=True)
-        ]
-        regions = Regions.assigned(boxes, STRIDES, (CROP[0] * CROP[1]) ** 0.5)
+        boxes = torch.cat([centre[:, 0] - half[:, 0], centre[:, 0] + half[:, 0]], dim=1)
+        # Not split where there is one part: it would be recorded with the length that it has in an exported detector.
+        parts = [boxes] if len(frames) == 1 else list(boxes.split([len(f) for f in frames]))
+        regions = Regions.assigned(parts, STRIDES, (CROP[0] * CROP[1]) ** 0.5)
         maps = [pictures]
         for _ in range(regions.coarsest):
             maps.append(avg_pool2d(maps[-1], 2, ceil_mode=True))

@@ -16,6 +16,7 @@ LIGHT_HEIGHTS = (24.0, 35.0, 52.0, 76.0, 112.0, 165.0, 243.0, 360.0)  # two a le
 
 RETIRED = {"read": "pyramid"}  # settings of older weights files, and the value that asks for nothing more
 
+LEAST_SIDE = 32  # pixels; a cell of the coarsest map
 MAY_BE_ZERO = ("transformers", "first_stage_share", "box_share", "head_dropout", "teach", "second_share")
 
 
@@ -105,6 +106,12 @@ class Settings:
         for name in ("first_stage_share", "box_share", "head_dropout", "second_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} {getattr(self, name):g} is no share: use a number from 0 to 1")
+        for name in ("score_threshold", "nms_threshold"):
+            if getattr(self, name) > 1:
+                raise InputError(f"{name} {getattr(self, name):g} is above all scores and overlaps: use at most 1")
+        for name in ("min_size", "max_size", "crop_height", "crop_width"):
+            if getattr(self, name) < LEAST_SIDE:
+                raise InputError(f"{name} {getattr(self, name):g} is too small: use {LEAST_SIDE} pixels or more")
         if self.fusion != "region" and self.proposals != "dense":
             raise InputError(
                 f"fusion '{self.fusion}' needs proposals with scores: use proposals dense, or fusion region"

@@ -77,7 +77,7 @@ class ShuffleUnit(nn.Module):
 
     def __init__(self, in_channels: int, half: int, stride: int) -> None:
         super().__init__()
-        self.half = half
+        self.width = half
         # The indices are torchvision's, which count batch normalisation and activation as modules of their own.
         self.branch1 = None
         if stride > 1:
@@ -98,13 +98,13 @@ class ShuffleUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) to (B, 2 h, H / stride, W / stride)."""
         if self.branch1 is None:
-            passed, rest = x.split(self.half, dim=1)
+            passed, rest = x.split(self.width, dim=1)
         else:
             passed, rest = self.branch1(x), x
         if torch.onnx.is_in_onnx_export():  # so that engines know the pattern, which they have a layer for
             both = torch.cat([passed, self.branch2(rest)], dim=1)
-            parts = both.reshape(-1, 2, self.half, both.shape[2], both.shape[3])
-            return parts.transpose(1, 2).reshape(-1, 2 * self.half, both.shape[2], both.shape[3])
+            parts = both.reshape(-1, 2, self.width, both.shape[2], both.shape[3])
+            return parts.transpose(1, 2).reshape(-1, 2 * self.width, both.shape[2], both.shape[3])
         # Channel 2 j is channel j of the first half, 2 j + 1 of the second: concatenation and shuffle in one, where
         # channels are last, since the next convolution wants them there.
         halves = [half.permute(0, 2, 3, 1) for half in (passed, self.branch2(rest))]

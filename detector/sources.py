@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -210,6 +211,8 @@ def _in_folder(top: Path, output: Path, passed: PassedOver) -> Iterator[Path]:
                 continue
             if file.suffix.lower() not in PICTURE_SUFFIXES | VIDEO_SUFFIXES:
                 passed.add("neither pictures nor videos by the ends of their names", file)
+            elif _leads_nowhere(file):
+                passed.add("links in a circle", file)
             elif inside and output in file.resolve().parents:
                 passed.add("results in the output folder", file)
             elif any(run.wrote(file) for run in runs):
@@ -218,6 +221,14 @@ def _in_folder(top: Path, output: Path, passed: PassedOver) -> Iterator[Path]:
                 passed.add("neither files nor folders", file)
             else:
                 yield file
+
+
+def _leads_nowhere(file: Path) -> bool:
+    try:
+        os.stat(file)
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def _is_video(path: Path) -> bool:

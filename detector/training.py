@@ -160,6 +160,13 @@ def loading(loader: DataLoader) -> Iterator[Iterator[Any]]:
         batches = iter(loader)
     try:
         yield batches
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise InputError(
+            f"a process that loads pictures has died ({' '.join(str(error).split()).rstrip('. ')}), as it does when "
+            "memory runs out: use fewer --workers or a smaller --batch-size, and go on with --resume"
+        ) from None
     finally:
         # An error that is on its way up keeps `batches` alive, and the workers would outlive the training.
         getattr(batches, "_shutdown_workers", lambda: None)()

@@ -281,6 +281,8 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises whatever it likes
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "weights_only" in reason:  # torch's advice is to run whatever code is in there
+            reason = "damaged, or more than tensors is in it"
         raise InputError(f"the backbone weights {path} cannot be read ({reason}): pass a state dict") from None
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise InputError(f"the backbone weights {path} hold no state dict of tensors: save `model.state_dict()`")

@@ -3,7 +3,7 @@
 import pytest
 
 from upright.errors import InputError
-from upright.output import whole_file
+from upright.output import refuse_unwritable, whole_file
 
 
 def test_the_file_appears_at_the_end_with_its_folders(tmp_path):
@@ -72,3 +72,21 @@ def test_a_name_as_long_as_file_systems_allow_is_written(tmp_path):
 def test_a_name_that_is_too_long_is_one_error(tmp_path):
     with pytest.raises(InputError, match="name too long"), whole_file(tmp_path / ("x" * 300)) as temporary:
         temporary.write_text("whole")
+
+
+def test_what_cannot_be_written_is_known_beforehand_and_nothing_is_left(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("old")
+    refuse_unwritable(tmp_path / "new/folder/f.json")
+    refuse_unwritable(tmp_path / "file")
+    for path in (tmp_path / "file/f.json", tmp_path, "/dev/full"):
+        with pytest.raises(InputError, match="cannot be written"):
+            refuse_unwritable(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "old"
+
+    def full(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("upright.output.TemporaryFile", full)
+    with pytest.raises(InputError, match=r"file: cannot be written \(No space left"):
+        refuse_unwritable(tmp_path / "file")

@@ -6,6 +6,8 @@
     python tools/benchmark.py memory
     python tools/benchmark.py antialias
     python tools/benchmark.py weights old.safetensors new.safetensors --pictures photos/
+    python tools/benchmark.py engines --document docs/speed.md
+    python tools/benchmark.py peer other.onnx --shape 416 416 --scale 255
 
 `crop_*`: all canonical crops of 1000 proposals, glance and localisation included, over torchvision's MultiScaleRoIAlign
 (sampling ratio 2, 256 channels, 7 x 7, four levels, picture of side 800). `detector_*`: the light preset with its
@@ -13,7 +15,9 @@ transformers over the same preset without. Inference is one forward pass without
 backward, without the optimiser. `memory`: the most that the same canonical crops take beyond the maps themselves, each
 figure from a process of its own. `antialias`: how far turned crops of rendered pictures, scaled down with 1 to 4 x 4
 samples a bin, are from the mean over each bin's area, and what they cost. `weights`: a picture from array to
-detections, for detectors of these weights files in turn, on rendered pictures or those of a folder.
+detections, for detectors of these weights files in turn, on rendered pictures or those of a folder. `engines`: a
+picture of 640 x 480 from array to detections, on each engine in turn, and what starting takes; `peer`: beside it the
+ONNX files of others, resizing included, what follows the file left out.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from pathlib import Path
 
 from upright.detector.settings import PRESETS
 from upright.errors import InputError
-from upright.output import whole_file
+from upright.output import refuse_unwritable, whole_file
 from upright.tools.command import run
 from upright.tools.report import table, write_block
 
@@ -41,17 +45,30 @@ Work = Callable[[], object]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("head", "memory", "antialias", "weights"))
-    parser.add_argument("weights", nargs="*", type=Path, metavar="FILE", help="weights: files, the first one is 1")
+    parser.add_argument("what", choices=("head", "memory", "antialias", "weights", "engines", "peer"))
+    parser.add_argument(
+        "weights", nargs="*", type=Path, metavar="FILE", help="weights, peer: files; the first weights are 1"
+    )
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="weights: take some of these pictures")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--document", type=Path, metavar="FILE", help="Markdown whose block to rewrite")
+    parser.add_argument("--shape", type=int, nargs=2, default=(416, 416), metavar=("H", "W"), help="peer: its input")
+    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="peer: pixels are divided by it")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=25, metavar="N", help="of each measurement (default 25)")
     parser.add_argument("--transformers", type=int, default=4, metavar="N")
     arguments = parser.parse_args()
     if arguments.repeats < 1:
         raise InputError(f"--repeats {arguments.repeats} measures nothing: use 1 or more")
+    if arguments.json:
+        refuse_unwritable(arguments.json)
+
+    if arguments.what in ("engines", "peer"):
+        from upright.tools.engines_report import engine_report
+
+        peers = None if arguments.what == "engines" else arguments.weights
+        write_out(arguments, *engine_report(peers, tuple(arguments.shape), arguments.scale, arguments.repeats))
+        return
 
     import torch
     from tqdm import tqdm
@@ -149,7 +166,7 @@ def write_out(arguments: argparse.Namespace, figures: Mapping[str, object], line
         with whole_file(arguments.json) as temporary:
             temporary.write_text(json.dumps(figures, indent=2) + "\n")
     if arguments.document:
-        block = {"head": "benchmark", "memory": "memory", "antialias": "antialias"}[arguments.what]
+        block = {"head": "benchmark", "peer": "engines"}.get(arguments.what, arguments.what)
         write_block(arguments.document, block, lines)
 
 

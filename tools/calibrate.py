@@ -18,13 +18,16 @@ import math
 import shlex
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from upright.datasets.hold_out import hold_out
 from upright.datasets.registry import DATASETS, open_dataset
 from upright.datasets.sample import PedestrianDataset
+from upright.datasets.soundness import check_pictures
+from upright.detector.picture_size import refuse_thin
 from upright.errors import InputError
-from upright.output import whole_file
+from upright.output import refuse_unwritable, whole_file
 from upright.tools.command import run
 from upright.tools.dataset_flags import add_dataset_flags, add_hold_out_flag, dataset_options
 
@@ -48,6 +51,9 @@ def main() -> None:
     arguments = parser().parse_args()
     if arguments.workers < 1:
         raise InputError(f"--workers {arguments.workers} is not a number of threads: use 1 or more")
+    for path in (arguments.output, arguments.plot, arguments.json):
+        if path:
+            refuse_unwritable(path)
     dataset = pictures(arguments)
 
     # Imported late, so that --help and bad arguments are answered at once.
@@ -59,6 +65,7 @@ def main() -> None:
 
     settings, provenance = read_metadata(arguments.weights)
     model = load_detector(arguments.weights, choose_device(arguments.device))
+    check_pictures(dataset, refuse=partial(refuse_thin, min_size=settings.min_size, max_size=settings.max_size))
     model.roi_heads.score_scale, model.roi_heads.score_shift = 1.0, 0.0
     detections = detect_dataset(TorchEngine(model), dataset, workers=arguments.workers)
     scores, right = judge(dataset.annotations, detections)

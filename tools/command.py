@@ -69,9 +69,20 @@ def run(main: Callable[[], None]) -> None:
         name = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         print(f"error: {name}{error.strerror or error}", file=sys.stderr)
         sys.exit(2)
-    except MemoryError as error:
-        print(f"error: not enough memory ({error or 'none left'}): take smaller pictures or batches", file=sys.stderr)
+    except Exception as error:
+        if not _lacks_memory(error):
+            raise
+        # The reason stands last in what a process that loads pictures sends, else first.
+        lines = str(error).strip().splitlines() or ["none left"]
+        reason = lines[-1 if "Traceback" in str(error) else 0].partition(". ")[0]
+        print(f"error: not enough memory ({reason}): take smaller pictures, batches or crops", file=sys.stderr)
         sys.exit(2)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether that is what an error of Python, NumPy, OpenCV, or torch on the processor or on a GPU says."""
+    words = ("out of memory", "allocate memory", "Insufficient memory", "Failed to allocate")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 def _name_bytes(error: UnicodeError) -> tuple[str | bytes, int]:

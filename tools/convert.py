@@ -18,7 +18,7 @@ from upright.datasets.annotated import relative_name
 from upright.datasets.coco_json import coco_json
 from upright.datasets.pictures import picture_size
 from upright.datasets.registry import DATASETS, dataset_entry, open_dataset
-from upright.output import whole_file
+from upright.output import refuse_unwritable, whole_file
 from upright.tools.command import run
 from upright.tools.dataset_flags import add_dataset_flags, dataset_options
 
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--split", choices=("train", "val", "test"), help="default: the one that is evaluated")
     parser.add_argument("--output", type=Path, required=True, metavar="JSON", help="the file to write")
     arguments = parser.parse_args()
+    refuse_unwritable(arguments.output)
 
     from tqdm import tqdm
 

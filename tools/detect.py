@@ -6,6 +6,7 @@
     python tools/detect.py street.mp4 --output found --pose --crops
     python tools/detect.py rtsp://camera.local/street --output found --seconds 60 --fps 5
     python tools/detect.py street.mp4 --output found --track --line door=320,0,320,480 --outputs json,jsonl,events
+    python tools/detect.py street.mp4 --output found --track --page --serve 8000
     torchrun --nproc-per-node 4 tools/detect.py videos/ --output found --no-copies --outputs csv
 
 Writes an annotated copy of every picture and video (H.264 with the same size, times and sound) and one
@@ -22,7 +23,6 @@ is not done.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -66,12 +66,16 @@ def main() -> None:
     add_selection_flags(parser)
     add_output_flags(parser)
     arguments = parser.parse_args()
+    if not all(arguments.inputs):
+        raise InputError("an input without a name, '', would be all of this folder: give its name, or . for that")
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise InputError(f"--threshold {arguments.threshold:g} is not a score: use 0 to 1")
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size {arguments.batch_size} is not a number of frames: use 1 or more")
     if arguments.no_copies and (arguments.pose or arguments.crops):
         raise InputError("--pose and --crops are drawn into annotated copies: leave --no-copies out")
+    if started_together() and (arguments.page or arguments.serve is not None):
+        raise InputError("--page and --serve show the run of one process: leave them out, or start it alone")
     chosen_outputs(arguments)
     chosen_selection(arguments)
     detect(arguments)
@@ -81,7 +85,6 @@ def detect(arguments: argparse.Namespace) -> None:
     # Imported late, so that --help and bad arguments are answered at once.
     import cv2
 
-    from upright.detector.engines.choice import has_gpu
     from upright.detector.live import ended_by_signals
     from upright.detector.recording import Recorder
     from upright.detector.source_run import detect_sources
@@ -93,8 +96,6 @@ def detect(arguments: argparse.Namespace) -> None:
         import trackers  # noqa: F401  # before any work: it may not be installed
     notes: list[str] = []
     sources = find_sources(arguments.inputs, arguments.output, notes)
-    if arguments.device is None and "LOCAL_RANK" in os.environ and has_gpu():  # a GPU for each process
-        arguments.device = f"cuda:{os.environ['LOCAL_RANK']}"
     engine = chosen_engine(arguments)
     for flag in ("pose", "crops", "fallen"):
         if getattr(arguments, flag) and not engine.settings.tells_pose:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 
-from upright.detector.engines.choice import open_engine
+from upright.detector.engines.choice import has_gpu, open_engine
 from upright.detector.engines.engine import ENGINES, PRECISIONS, Engine, Precision
 from upright.detector.tiles import TiledEngine
 from upright.errors import InputError
@@ -48,7 +49,7 @@ def add_engine_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup, 
 
 
 def chosen_engine(arguments: argparse.Namespace) -> Engine:
-    """The detector of `--weights` on the engine of the flags."""
+    """The detector of `--weights` on the engine of the flags; each of several processes has its own GPU."""
     size, tiles = arguments.size, arguments.tiles
     if size is not None and not 32 <= size <= LARGEST:
         raise InputError(f"--size {size} is no side to look at: use 32 to {LARGEST} pixels")
@@ -57,7 +58,10 @@ def chosen_engine(arguments: argparse.Namespace) -> Engine:
     name = arguments.engine
     if size is not None and name == "auto" and arguments.weights is None:
         name = "torch"  # in exported files the size is fixed
-    engine = open_engine(arguments.weights, name, device=arguments.device, precision=arguments.precision)
+    device, rank = arguments.device, os.environ.get("LOCAL_RANK")
+    if device is None and rank is not None and name in ("auto", "torch") and has_gpu():
+        device = f"cuda:{rank}"
+    engine = open_engine(arguments.weights, name, device=device, precision=arguments.precision)
     if size is not None:
         resize = getattr(engine, "resize", None)
         if resize is None:

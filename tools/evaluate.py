@@ -28,6 +28,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from upright.datasets.coco import read_annotations
 from upright.datasets.pictures import read_picture
 from upright.datasets.registry import DATASETS, dataset_entry, open_dataset
 from upright.datasets.sample import Annotations, PedestrianDataset
+from upright.datasets.soundness import check_pictures, people
 from upright.datasets.turned import TurnedPedestrians
 from upright.detector.evaluation import Detections, Result, evaluate, read_detections, write_detections
 from upright.detector.evaluation.at_threshold import figures_at_threshold
@@ -47,8 +49,9 @@ from upright.detector.evaluation.plain import check
 from upright.detector.evaluation.plausibility import suspicions
 from upright.detector.evaluation.pose import pose_figures
 from upright.detector.evaluation.protocols import PROTOCOLS
+from upright.detector.picture_size import refuse_thin
 from upright.errors import InputError
-from upright.output import whole_file
+from upright.output import refuse_unwritable, whole_file
 from upright.tools.command import run
 from upright.tools.dataset_flags import add_dataset_flags, dataset_options
 from upright.tools.engine_flags import add_engine_flags, chosen_engine
@@ -139,6 +142,12 @@ def main() -> None:
     aspect = {"0.41": 0.41, "none": 0.0, None: None}[options.detections_aspect]
     PROTOCOLS[protocol].choose(options.subsets)
 
+    if not people(annotations):
+        print(
+            f"warning: nobody to find in {len(annotations.image_ids)} pictures, since of {len(annotations.boxes)} "
+            "boxes none counts as a person: there is no miss rate",
+            file=sys.stderr,
+        )
     results, objects = {}, {}
     cases, threshold = _cases(options, dataset, annotations)
     for case in cases:
@@ -212,6 +221,10 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         raise InputError(f"--threshold {options.threshold:g} is not a score: use 0 to 1")
     if options.worst and not (options.worst[0].isdigit() and int(options.worst[0])):
         raise InputError(f"--worst {options.worst[0]}: the first value is how many, a whole number from 1")
+    saved = options.save_detections if (options.save_detections or "").lower().endswith(".json") else None
+    for path in (options.json, options.plot, options.worst and options.worst[1], saved):
+        if path:
+            refuse_unwritable(path)
 
 
 def _ground_truth(options: argparse.Namespace) -> tuple[PedestrianDataset | None, Annotations]:
@@ -246,6 +259,8 @@ def _cases(
     truths = [one.annotations for one in turned]  # first of all, since they may be refused
     engine = chosen_engine(options)
     threshold = engine.settings.threshold if options.threshold is None else options.threshold
+    thin = partial(refuse_thin, min_size=engine.settings.min_size, max_size=engine.settings.max_size)
+    check_pictures(dataset, refuse=thin)
     if turned:
         found = [detect_dataset(engine, one, workers=options.workers) for one in turned]
         return [

@@ -63,6 +63,21 @@ def add_output_flags(parser: argparse.ArgumentParser) -> None:
         help="files of results: " + "; ".join(f"{name}: {what}" for name, what in OUTPUTS.items()) + " (default: json)",
     )
     group.add_argument("--no-copies", action="store_true", help="write no annotated copies")
+    group = parser.add_argument_group("pages for the browser")
+    group.add_argument(
+        "--page", action="store_true", help="write page.html: the videos with their boxes, counts, tracks and events"
+    )
+    group.add_argument(
+        "--serve",
+        type=int,
+        metavar="PORT",
+        help="show the latest picture and the counts while it runs; 0: any free port",
+    )
+    group.add_argument(
+        "--host",
+        metavar="H",
+        help="address for --serve (default: 127.0.0.1, this machine alone; at 0.0.0.0 all who reach it look on)",
+    )
 
 
 def watched_of(arguments: argparse.Namespace) -> list[Line | Zone | Fallen]:
@@ -110,7 +125,9 @@ def chosen_outputs(arguments: argparse.Namespace) -> list[str]:
     for name in names:
         if name not in OUTPUTS:
             raise InputError(f"--outputs {name} is not known: choose from {', '.join(OUTPUTS)}")
-    if not names and arguments.no_copies:
+    if arguments.host is not None and arguments.serve is None:
+        raise InputError("--host goes with --serve PORT: add it")
+    if not names and arguments.no_copies and not arguments.page and arguments.serve is None:
         raise InputError("nothing would be written: leave --no-copies out, or choose --outputs")
     return list(dict.fromkeys(names))
 
@@ -133,6 +150,8 @@ def build_outputs(
     from upright.detector.annotated_copies import AnnotatedCopies
     from upright.detector.events import Watcher
     from upright.detector.frame_files import FrameFiles, write_labels, write_people
+    from upright.detector.page.live import LivePage
+    from upright.detector.page.page import Page
     from upright.detector.result_files import DetectionsFile, TextOutput, TextPerSource
     from upright.detector.sources import RESULTS
 
@@ -165,13 +184,21 @@ def build_outputs(
         "yolo": lambda: FrameFiles(beside("labels"), write_labels),
         "people": lambda: FrameFiles(beside("people"), write_people),
     }
+    live: list[Output] = []
+    if arguments.serve is not None:  # before any file: it may be refused
+        page = LivePage(arguments.host or "127.0.0.1", arguments.serve, watched)
+        print(f"live page: {page.address}", flush=True)
+        live.append(page)
     outputs: list[Output] = []
     if not arguments.no_copies:
         outputs.append(AnnotatedCopies(arguments.pose, arguments.crops, watched))
     names = chosen_outputs(arguments)
     if part is not None and "json" in names:  # it is made of the lines in the end
         names = list(dict.fromkeys("jsonl" if name == "json" else name for name in names))
-    return outputs + [made[name]() for name in names]
+    outputs += [made[name]() for name in names]
+    if arguments.page:
+        outputs.append(Page(folder, settings, watched, not arguments.no_copies))
+    return outputs + live
 
 
 def join_outputs(arguments: argparse.Namespace, settings: dict[str, Any], shares: list[Share]) -> None:

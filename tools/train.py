@@ -27,6 +27,7 @@ from upright.datasets.registry import DATASETS, dataset_entry, open_dataset
 from upright.datasets.sample import PedestrianDataset
 from upright.datasets.soundness import check_pictures, content_digest, file_digest, people
 from upright.detector.option_fields import option_fields
+from upright.detector.picture_size import refuse_thin
 from upright.detector.settings import PRESETS, Settings
 from upright.detector.training_options import TrainingOptions, TrainingPace
 from upright.errors import InputError
@@ -113,7 +114,7 @@ def main() -> None:
         raise InputError("there is not one picture to train on: check --annotations")
     refuse_nobody(parts, arguments)
     if os.environ.get("RANK", "0") == "0":  # of several processes one is enough
-        check_data(parts, validation, decode=arguments.check_data)
+        check_data(parts, validation, settings, decode=arguments.check_data)
     batches = TrainingBatches(pictures.portrait(), options.batch_size, options.seed)
     options = replace(options, steps=arguments.max_steps or max(1, round(arguments.epochs * batches.steps_an_epoch)))
     device = str(choose_device(arguments.device))
@@ -218,11 +219,18 @@ def content_of(source: str | None) -> Any:
     return {"path": source, "sha256": file_digest(Path(source))}
 
 
-def check_data(parts: list[PedestrianDataset], validation: PedestrianDataset | None, *, decode: bool) -> None:
+def check_data(
+    parts: list[PedestrianDataset], validation: PedestrianDataset | None, settings: Settings, *, decode: bool
+) -> None:
     """What would else end the training at its first validation, or at its last picture."""
-    for dataset in (*parts, *([] if validation is None else [validation])):
+    for dataset in parts:
         check_pictures(dataset, decode=decode)
-    if validation is not None and not people(validation.annotations):
+    if validation is None:
+        return
+    check_pictures(
+        validation, decode=decode, refuse=partial(refuse_thin, min_size=settings.min_size, max_size=settings.max_size)
+    )
+    if not people(validation.annotations):
         raise InputError(
             f"nobody to find in the {len(validation)} pictures to validate on, so no figure would come of it: give "
             "others (--val-annotations, --hold-out), or leave them out"

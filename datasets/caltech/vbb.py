@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,14 @@ def read_vbb(path: str | Path, every: int = 1) -> VideoAnnotation:
     """
     path = Path(path)
     content, kept = _load(path, every)
-    annotation = content.get("A")
+    try:
+        return _video(path, content.get("A"), every, kept)
+    except (ValueError, TypeError, IndexError, OverflowError) as error:  # a field of another size or type
+        raise InputError(f"{path} is a damaged .vbb ({error}): unpack the annotations again") from None
+
+
+def _video(path: Path, annotation: Any, every: int, kept: int | None) -> VideoAnnotation:
+    """Of the struct A; `kept` is as `_load` gives it."""
     if annotation is None or annotation.dtype.names is None or "objLists" not in annotation.dtype.names:
         raise InputError(f"{path} is a MATLAB file, but no .vbb: it has no struct A with objLists")
     annotation = annotation.ravel()[0]

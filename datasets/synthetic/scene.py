@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,7 +64,8 @@ class Series:
         rng = generator(self.seed, index, 2)
         # The sensor is rolled with the camera: its noise and blocks stay upright.
         seen = clean if roll is None else roll.picture(clean)
-        return make_sample(sensor.expose(seen, sensor.draw_sensor(rng), rng), boxes, index + 1)
+        sample = make_sample(sensor.expose(seen, sensor.draw_sensor(rng), rng), boxes, index + 1)
+        return sample if roll is None else replace(sample, turn=roll.degrees)
 
 
 def describe(seed: int, index: int, size: tuple[int, int] = (640, 480)) -> tuple[View, list[Placed]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from upright.detector.detected import Detected
 from upright.detector.exported_file import ExportedFile
-from upright.detector.picture_size import reduced, resized_sides
+from upright.detector.picture_size import reduced, refuse_thin
 
 IN_PIXELS = ("boxes", "whole", "parts")
 
@@ -33,7 +33,8 @@ class ExportedEngine(ABC):
 
     def _detect(self, image: np.ndarray) -> Detected:
         small = np.ascontiguousarray(reduced(image))
-        resized_sides(*small.shape[:2], self.settings.min_size, self.settings.max_size)  # refuses what is too thin
+        height, width = small.shape[:2]
+        refuse_thin(width, height, min_size=self.settings.min_size, max_size=self.settings.max_size)
         found = dict(zip(self._outputs, self.run(small), strict=True))
         if small is not image:
             ratio = np.array(image.shape[1::-1]) / np.array(small.shape[1::-1])

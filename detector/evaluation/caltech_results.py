@@ -108,11 +108,11 @@ def read_caltech_results(folder: Path, annotations: Annotations) -> Detections:
 def _read_table(path: Path) -> np.ndarray:
     """float64 (r, 6) of a file."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give rows of {_ROW}") from None
     try:
-        rows = [fields for line in lines if (fields := line.split())]
+        rows = [fields for line in lines if (fields := line.replace(",", " ").split())]
         table = np.array(rows, np.float64).reshape(len(rows), 6)
         frames = table[:, 0]
         sound = np.isfinite(table).all(axis=1) & (frames >= 1) & (frames == np.floor(frames))
@@ -126,7 +126,7 @@ def _read_table(path: Path) -> np.ndarray:
 
 def _first_fault(lines: list[str]) -> str:
     for number, line in enumerate(lines, start=1):
-        fields = line.split()
+        fields = line.replace(",", " ").split()
         if not fields:
             continue
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from upright.datasets.coco import GZIP_START
 from upright.datasets.sample import Annotations
 from upright.detector.evaluation.caltech_results import read_caltech_results
 from upright.detector.evaluation.detections import Detections
@@ -88,7 +89,10 @@ def _warn_of_what_is_left_out(
 
 def _load(path: Path) -> Any:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        if content.startswith(GZIP_START):
+            raise InputError(f"{path}: is compressed; unpack it with gunzip")
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give a JSON of detections or a folder of setNN/VNNN.txt") from None
     except (OSError, UnicodeDecodeError) as error:

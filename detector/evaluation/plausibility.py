@@ -14,6 +14,7 @@ from upright.detector.evaluation.matching import overlapping_pairs
 BEYOND = 0.05  # of the picture's width or height: further out no honest box reaches
 OVERLAP = 0.5
 FEW = 0.2  # share of the people, or of the detections, that even a poor detector matches
+REPEATED = 0.2  # share of the detections; a detector of its own accord repeats none to the last digit
 MORE = 3  # times as many matches make another reading the likelier one
 
 
@@ -25,6 +26,9 @@ def suspicions(annotations: Annotations, detections: Detections) -> Iterator[str
     beyond = _share_beyond(annotations, detections)
     if beyond > 0.5:
         yield f"{beyond:.0%} of the boxes leave their pictures: are they corners rather than [x, y, width, height]?"
+    repeated = _repeated(detections)
+    if repeated > REPEATED * len(detections):
+        yield f"{repeated} of {len(detections)} detections stand there more than once: was the file written twice?"
     matched = _matched(annotations, people, detections)
     if matched >= FEW * min(len(people), len(detections)):
         return
@@ -35,6 +39,15 @@ def suspicions(annotations: Annotations, detections: Detections) -> Iterator[str
             return
     if not matched:
         yield "no detection matches a person: are they of the same pictures, and in pixels?"
+
+
+def _repeated(detections: Detections) -> int:
+    """How many detections are another one's copy."""
+    count = len(detections)
+    if count - len(np.unique(detections.scores)) <= REPEATED * count:  # the quick look that most files end with
+        return 0
+    table = np.column_stack([detections.image_index, detections.boxes, detections.scores])
+    return count - len(np.unique(table, axis=0))
 
 
 def _share_beyond(annotations: Annotations, detections: Detections) -> float:

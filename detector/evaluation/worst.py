@@ -125,7 +125,8 @@ def draw_worst(
         rows.extend(_row(tiles[start : start + _COLUMNS], width) for start in range(0, len(tiles), _COLUMNS))
     sheet = np.concatenate(rows)
     with whole_file(path) as temporary:
-        cv2.imwrite(str(temporary), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        # Written by Python, which says why it cannot be.
+        temporary.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def _heading(text: str, width: int) -> np.ndarray:

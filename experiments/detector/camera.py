@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from upright.datasets.registry import open_dataset
+from upright.detector.engines.torch_engine import TorchEngine
 from upright.detector.inference import detect_dataset
 from upright.detector.weights import load_detector
 from upright.errors import InputError
@@ -132,7 +133,7 @@ def drawn(options: argparse.Namespace, seed: int) -> tuple[Path, Path]:
 def measured(weights: str | Path, root: Path, annotations: Path) -> Figures:
     """The figures of `measure` for a weights file."""
     dataset = open_dataset("coco", root, "val", annotations=[str(annotations.absolute())])
-    return measure(dataset.annotations, detect_dataset(load_detector(weights), dataset))
+    return measure(dataset.annotations, detect_dataset(TorchEngine(load_detector(weights)), dataset))
 
 
 def report(options: argparse.Namespace, results: dict[str, dict[str, Any]]) -> list[str]:

@@ -114,7 +114,7 @@ def detect_variants(
                 first=None if judged.first is None else judged.first[:n],
                 logits=judged.logits[:n],
                 deltas=judged.deltas[:n],
-                theta=None if judged.theta is None else judged.theta[:n],
+                pose=None if judged.pose is None else judged.pose.rows(torch.arange(len(judged.logits))[:n]),
             )
             result = model.roi_heads.decide(few, images.image_sizes)
             found[name] += model.transform.postprocess(result, images.image_sizes, original)

@@ -1,1 +1,1 @@
-"""Region heads of the detector with and without spatial transformers; their figures stand in docs/head.md."""
+"""The head of the detector by angle: with and without transformers, taught, looking twice, told; see docs/head.md."""

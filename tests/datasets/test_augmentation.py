@@ -108,7 +108,7 @@ def board() -> Sample:
     joints[0, :, 0] = np.linspace(60, 90, JOINTS)
     joints[0, :, 1] = np.linspace(30, 100, JOINTS)
     attributes = {"lean": np.array([30], np.float32)}
-    return replace(one, joints=joints, outlines=outline_column([[corners]]), attributes=attributes)
+    return replace(one, joints=joints, outlines=outline_column([[corners]]), attributes=attributes, turn=50.0)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -129,6 +129,7 @@ def test_joints_and_outlines_go_where_the_box_goes(seed: int) -> None:
         assert labelled.all()
         mirrored = places[0, 0] > places[-1, 0]
         assert result.attributes["lean"].tolist() == [-30 if mirrored else 30]
+        assert result.turn == (-50 if mirrored else 50)
         order = list(MIRRORED) if places[1, 1] > places[2, 1] else list(range(JOINTS))
         across = np.linspace(x1, x2, JOINTS)
         by_hand = across[::-1][order] if order != list(range(JOINTS)) else across

@@ -54,7 +54,7 @@ def test_a_training_picture_depends_on_its_address_alone(boards) -> None:
     assert torch.equal(one[0], again[0])
     assert not torch.equal(one[0], later[0])
     assert one[1]["image_id"] == 3  # the third picture of the second part
-    assert set(one[1]) == {"boxes", "labels", "ignore", "image_id", "keypoints"}
+    assert set(one[1]) == {"boxes", "labels", "ignore", "image_id", "keypoints", "turn"}
 
 
 def test_targets_of_a_picture_without_people_keep_their_shapes(boards) -> None:

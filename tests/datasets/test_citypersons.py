@@ -174,7 +174,12 @@ def test_foreign_files_give_one_clear_line(root):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{}", "[]", '{"imgWidth": 1, "imgHeight": 1, "objects": [{"label": "horse", "bbox": [], "bboxVis": []}]}'],
+    [
+        *("", "{}", "[]"),
+        '{"imgWidth": 1, "imgHeight": 1, "objects": [{"label": "horse", "bbox": [], "bboxVis": []}]}',
+        '{"imgWidth": 1000000000000000000000000000000, "imgHeight": 1, "objects": []}',
+        '{"imgWidth": -1, "imgHeight": 1, "objects": []}',
+    ],
 )
 def test_foreign_json_gives_one_clear_line(root, content):
     as_json(root, root)

@@ -79,6 +79,8 @@ def test_boxes_that_are_no_people_are_background_in_training(tmp_path: Path) -> 
         ({"height": "tall"}, "wrong type"),
         ({"height": float("nan")}, "not finite"),
         ({"vis_ratio": float("nan")}, "not finite"),
+        ({"height": -40}, "a height in .* negative"),
+        ({"vis_ratio": -0.5}, "a vis_ratio in .* negative"),
         ({"category_id": "person"}, "wrong type"),
         ({"bbox": [10**400, 0, 1, 1]}, "four numbers"),
         ({"vis_bbox": [1, 2, float("nan"), 3]}, "has the vis_bbox"),
@@ -101,6 +103,16 @@ def test_files_that_are_no_annotations_are_refused(text: str, tmp_path: Path) ->
     (tmp_path / "b.json").write_text(text)
     with pytest.raises(InputError, match=r"b\.json"):
         read_annotations(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "a\0b.png"], ids=["long", "null"])
+def test_a_name_that_no_file_can_have_is_a_missing_picture(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path)
+    content = json.loads(path.read_text())
+    content["images"][0]["file_name"] = name
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="is missing"):
+        CocoPedestrians(tmp_path, [path])
 
 
 def test_a_missing_picture_is_found_before_training(tmp_path: Path) -> None:

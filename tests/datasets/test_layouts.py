@@ -122,3 +122,13 @@ def test_kittis_lists_split_it(layouts: Layouts, tmp_path: Path) -> None:
     assert not open_dataset("kitti", tmp_path, "val").unsplit
     with pytest.raises(NoSplit):
         open_dataset("kitti", tmp_path, "train")
+
+
+def test_backslashes_in_a_yaml_and_in_its_lists_are_slashes(layouts: Layouts, tmp_path: Path) -> None:
+    layouts["yolo"](tmp_path)
+    plain = open_dataset("yolo", tmp_path, "train").annotations
+    replace(tmp_path / "data.yaml", "images/train", r"images\train")
+    assert open_dataset("yolo", tmp_path, "train").annotations.file_names == plain.file_names
+    replace(tmp_path / "data.yaml", r"images\train", r"..\list.txt")
+    text(tmp_path / "list.txt", "images\\train\\a.png\r\nimages\\train\\b.png\r\n")
+    assert open_dataset("yolo", tmp_path, "train").annotations.file_names == plain.file_names

@@ -169,6 +169,11 @@ KITTI, ECP = "training/label_2/000000.txt", "day/labels/val/rome/x_1.json"
             r"000004\.jpg is missing",
         ),
         ("motchallenge", removed(f"{MOT}/gt/gt.txt"), "has no gt/gt.txt"),
+        # Names that no file can have.
+        ("motchallenge", replaced(f"{MOT}/seqinfo.ini", "img1", "9" * 300), r"9/000001\.jpg is missing"),
+        ("crowdhuman", replaced(ODGT, "2,b", "9" * 300), r"9\.jpg is missing"),
+        ("voc", replaced("ImageSets/Main/train.txt", "a", "9" * 300), r"train\.txt, line 1: there is no"),
+        ("yolo", replaced("data.yaml", "images/train", "x" * 300), r"data\.yaml names x+, which is not there"),
         ("kitti", replaced(KITTI, "Cyclist", "Unicorn"), r"000000\.txt, line 5: 'Unicorn' is no class"),
         ("kitti", replaced(KITTI, "30.5", "inf"), r"000000\.txt, line 1: 'inf' is no finite"),
         ("kitti", replaced(KITTI, "30.5", "3.5"), r"000000\.txt, line 1: the box at 10\.5, 20 is -7 wide"),

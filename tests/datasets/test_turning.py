@@ -67,6 +67,7 @@ def test_a_quarter_clockwise_by_hand() -> None:
     assert turned.joints[0, 16].tolist() == [20, 11, 2]
     assert turned.outlines[0][0].tolist() == [[55, 10], [55, 30], [15, 10]]
     assert turned.attributes["lean"].tolist() == [-170]
+    assert (turned.turn, turned_sample(turned, 100).turn) == (90, -170)
 
 
 def test_half_a_turn_by_hand() -> None:

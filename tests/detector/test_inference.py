@@ -309,6 +309,15 @@ def test_a_batch_of_a_million_holds_no_more_than_memory_allows(monkeypatch):
     assert [len(batch) for batch in grouped] == [3] * 15 + [2]
 
 
+def test_a_depth_of_a_million_queues_no_million_calls():
+    """Small results keep below the bound on bytes; what stands after the last frame is asked for without end."""
+    made = []
+    results = ahead((lambda i=i: made.append(i) or i for i in range(10**6)), depth=10**6)
+    assert next(results) == 0
+    assert len(made) < 1000
+    results.close()
+
+
 def test_the_stages_overlap(tmp_path):
     """The model is given a frame while the one before is still being drawn."""
     second_frame = threading.Event()

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from upright.detector import source_run
+from upright.detector.engines.torch_engine import TorchEngine
 from upright.detector.events import Line, Zone
 from upright.detector.recording import Recorder
 from upright.detector.result_files import DetectionsFile, TextOutput, TextPerSource
@@ -63,7 +64,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, frames: int, model: torch
     monkeypatch.setattr(source_run, "read_frames", read_frames)
     recorder = Recorder(0.5, outputs_into(folder), track=True, watched=WATCHED)
     try:
-        detect_sources(model.eval(), [source], recorder, progress=False)
+        detect_sources(TorchEngine(model.eval()), [source], recorder, progress=False)
     finally:
         recorder.close()
     return recorder

@@ -138,10 +138,11 @@ def test_links_to_folders_are_said_and_dead_links_are_failures(tmp_path):
     (tmp_path / "in/link").symlink_to(tmp_path / "other")
     (tmp_path / "in/loop").symlink_to(tmp_path / "in")
     (tmp_path / "in/dead.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "in/self.jpg").symlink_to(tmp_path / "in/self.jpg")
     notes: list[str] = []
     sources = find_sources([tmp_path / "in"], tmp_path / "out", notes)
     assert [source.path.name for source in sources] == ["a.jpg", "dead.jpg"]
-    assert [note[:18] for note in notes] == ["2 passed over: lin"]
+    assert [note[:27] for note in notes] == ["2 passed over: links to fol", "1 passed over: links in a c"]
     with pytest.raises(InputError, match=r"dead\.jpg"):
         list(read_frames(sources[1], notes))
 

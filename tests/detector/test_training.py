@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 from dataclasses import replace
 
 import pytest
@@ -209,3 +211,14 @@ def test_an_unreadable_picture_ends_the_training_with_its_name(tiny: Settings, b
     pictures = TrainingPictures([Broken()], Augmentation(128, (96, 128), 0), seed=0)
     with pytest.raises(InputError, match=r"gone\.jpg"):
         train(build_detector(tiny), pictures, TrainingOptions(steps=2), QUIET, directory=None, processes=Processes())
+
+
+def test_a_worker_that_is_killed_ends_the_training_in_one_line(tiny: Settings, boards) -> None:
+    class Deadly(type(boards)):
+        def __getitem__(self, index: int) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)  # as a system without memory does
+
+    pictures = TrainingPictures([Deadly()], Augmentation(128, (96, 128), 0), seed=0)
+    options, pace = TrainingOptions(steps=2), TrainingPace(workers=1)
+    with pytest.raises(InputError, match=r"a process that loads pictures has died .*fewer --workers"):
+        train(build_detector(tiny), pictures, options, pace, directory=None, processes=Processes())

@@ -154,8 +154,9 @@ def test_backbone_weights_never_run_code(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "owned",))
 
     torch.save({"features.0.0.weight": Evil()}, tmp_path / "evil.pth")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as refused:
         load_backbone("mobilenet_v2", str(tmp_path / "evil.pth"))
+    assert "weights_only" not in str(refused.value), "torch's advice is to run the code"
     assert not (tmp_path / "owned").exists()
 
 

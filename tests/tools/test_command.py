@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from upright.errors import InputError, InputWarning
@@ -88,6 +90,34 @@ def test_what_the_system_refuses_is_one_line(capsys) -> None:
     with pytest.raises(SystemExit) as end:
         run(main)
     assert (end.value.code, capsys.readouterr().err) == (2, "error: /a/file: Permission denied\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "none left"),
+        (np._core._exceptions._ArrayMemoryError((1 << 40,), np.dtype("u1")), "Unable to allocate"),
+        (MemoryError("Caught MemoryError in process 0.\nOriginal Traceback (most):\n  f()\nMemoryError: 9 GB"), "9 GB"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has 1 GiB"), "(CUDA out of memory)"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory"), "alloc_cpu"),
+        (cv2.error("(-4:Insufficient memory) Failed to allocate 9 bytes in function 'OutOfMemoryError'"), "9 bytes"),
+    ],
+)
+def test_want_of_memory_is_one_line(error: Exception, reason: str, capsys) -> None:
+    def main() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as end:
+        run(main)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2
+    assert line.startswith("error: not enough memory (")
+    assert reason in line
+
+
+def test_a_fault_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(RuntimeError, match="ours"):
+        run(lambda: (_ for _ in ()).throw(RuntimeError("ours")))
 
 
 def test_an_odd_input_is_one_line(capsys) -> None:

@@ -280,6 +280,14 @@ def test_options_that_cannot_be_are_one_line(tmp_path, call, arguments, word):
     assert word in call(tmp_path / "x.png", "--output", tmp_path / "out", *arguments).fault
 
 
+def test_an_empty_name_is_not_the_folder_here(tmp_path, call, monkeypatch):
+    """As a shell gives it for a variable that is not set."""
+    cv2.imwrite(str(tmp_path / "x.png"), street())
+    monkeypatch.chdir(tmp_path)
+    assert "an input without a name" in call("", "--output", tmp_path / "out").fault
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no weights"])
 def test_weights_that_cannot_be_used_are_one_line(tmp_path, call, content):
     path = tmp_path / "bad.safetensors"

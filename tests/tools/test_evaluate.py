@@ -1,5 +1,6 @@
 """The command line of the evaluation: what it prints, writes and refuses."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -95,6 +96,26 @@ def test_an_empty_result_is_a_miss_rate_of_one_and_a_warning(files, call):
     assert (reasonable["lamr"], reasonable["recall"]) == (1.0, [0.0] * 9)
 
 
+@pytest.mark.parametrize("fields", [{"ignore": "yes"}, {"category_id": 0}], ids=["ignored", "unlisted"])
+def test_nobody_to_find_is_said(fields, files, call):
+    content = json.loads((files / "gt.json").read_text())
+    content["annotations"] = [row | fields for row in content["annotations"]]
+    content["categories"] = [{"id": 1, "name": "person"}]
+    (files / "gt.json").write_text(json.dumps(content))
+    ended = call("--ground-truth", files / "gt.json", "--detections", files / "d.json")
+    assert ended.status == 0
+    assert "nobody to find in 2 pictures, since of 2 boxes none counts as a person" in ended.err
+    assert ("2 boxes are of categories that 'categories' does not list (0)" in ended.err) == ("category_id" in fields)
+
+
+@pytest.mark.parametrize("name", ["gt.json", "d.json"])
+def test_compressed_files_are_called_so(name, files, call):
+    (files / name).write_bytes(gzip.compress((files / name).read_bytes()))
+    fault = call("--ground-truth", files / "gt.json", "--detections", files / "d.json").fault
+    assert name in fault
+    assert "gunzip" in fault
+
+
 def test_several_detectors_are_named_tabled_and_plotted_together(files, call):
     ended = call(
         "--ground-truth", files / "gt.json", "--detections", f"ours={files / 'd.json'}",
@@ -182,6 +203,22 @@ def test_a_model_is_run_by_pose_and_its_detections_evaluate_alike(tiny, tmp_path
     assert json.loads((tmp_path / "d.json").read_text())["settings"]["dataset"] == "synthetic"
 
 
+def test_a_missing_picture_is_named_before_the_model_searches_the_others(tmp_path, monkeypatch, call):
+    def search(*_, **__):
+        raise AssertionError("the model has searched")
+
+    monkeypatch.setattr("upright.detector.inference.detect_dataset", search)
+    row = {"id": 1, "image_id": 2, "bbox": [1, 2, 10, 20], "category_id": 1}
+    images = [{"id": 1, "file_name": "1.png"}, {"id": 2, "file_name": "2.png"}]
+    (tmp_path / "a.json").write_text(json.dumps({"images": images, "annotations": [row]}))
+    for name, shape in (("1.png", (40, 60, 3)), ("2.png", (1, 3000, 3))):
+        assert cv2.imwrite(str(tmp_path / name), np.zeros(shape, np.uint8))
+    arguments = ("--dataset", "coco", "--root", tmp_path, "--annotations", "a.json")
+    assert "2.png cannot be searched" in call(*arguments).fault
+    (tmp_path / "2.png").unlink()
+    assert "2.png is missing" in call(*arguments).fault
+
+
 def test_the_threshold_is_the_one_that_was_asked_for_or_else_that_of_the_weights(tiny, files, call):
     from dataclasses import replace
 
@@ -210,6 +247,10 @@ def test_the_threshold_is_the_one_that_was_asked_for_or_else_that_of_the_weights
         ("--ground-truth gt.json --detections d.json --threshold 1.5", "--threshold 1.5 is not a score"),
         ("--ground-truth gt.json --detections d.json --worst many w.png", "--worst many"),
         ("--ground-truth gt.json --detections missing.json", "missing.json: no such file"),
+        # Before a model is loaded and has searched all pictures.
+        ("--dataset synthetic --weights none --plot .", "cannot be written"),
+        ("--dataset synthetic --weights none --worst 3 gt.json/w.png", "w.png: cannot be written"),
+        ("--dataset synthetic --weights none --save-detections gt.json/d.json", "d.json: cannot be written"),
         ("--ground-truth missing.json --detections d.json", "missing.json"),
         ("--ground-truth gt.json --detections gt.json", "looks like ground truth"),
     ],

@@ -223,6 +223,14 @@ def test_data_are_looked_at_before_the_first_step(root: Path, tmp_path: Path, ca
     cv2.imwrite(str(tmp_path / "data/2.png"), np.zeros((64, 90, 3), np.uint8))
     fault = call_main(train.main, *flags(tmp_path / "data", tmp_path / "run", "--max-steps", "1")).fault
     assert "is 90 x 64, its annotations say 96 x 64" in fault
+    (tmp_path / "data/2.png").write_bytes(whole)
+    (tmp_path / "data/5.png").write_bytes(whole)
+    cv2.imwrite(str(tmp_path / "data/thin.png"), np.zeros((1, 2000, 3), np.uint8))
+    data["images"].append({"id": 99, "file_name": "thin.png"})
+    (tmp_path / "data/thin.json").write_text(json.dumps(data))
+    validated = ("--val-annotations", "thin.json", "--max-steps", "1")
+    fault = call_main(train.main, *flags(tmp_path / "data", tmp_path / "run", *validated)).fault
+    assert "thin.png cannot be searched: 2000 x 1 pixels are too thin" in fault
     assert not (tmp_path / "run").exists()
 
 
@@ -304,6 +312,10 @@ def test_held_out_pictures_are_not_trained_on_and_validate_the_run(root: Path, t
         (["--batch-size", "0"], "--batch-size"),
         (["--workers", "-1"], "--workers"),
         (["--crop-height", "0"], "crop_height"),
+        (["--crop-height", "1"], "crop_height 1 is too small"),
+        (["--min-size", "8"], "min_size 8 is too small"),
+        (["--score-threshold", "7"], "score_threshold 7"),
+        (["--nms-threshold", "1.1"], "nms_threshold 1.1"),
         (["--device", "warp"], "warp"),
         (["--hold-out", "1"], "--hold-out 1"),
         (["--hold-out", "7"], "--hold-out 7"),

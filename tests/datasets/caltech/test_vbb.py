@@ -173,6 +173,8 @@ def test_files_that_contradict_themselves_name_the_fault(tmp_path, every):
         "nFrame is 9, but objLists has 2": {"cells": [good, good], "nFrame": 9},
         "id 4, but labels for ids 1 to 1": {"cells": [None, cell([entry(4, (1, 2, 3, 4))])]},
         "frame 2: pos has 3 numbers": {"cells": [None, cell([entry(1, (1, 2, 3))])]},
+        "is a damaged .vbb": {"cells": [good, good], "nFrame": [2, 2]},
+        "V007.vbb is a damaged .vbb": {"cells": [None, cell([entry([1, 1], (1, 2, 3, 4))])]},
         "frame 2: its objects have no id": {"cells": [None, cell([entry(1, (1, 2, 3, 4))], ("pos",))]},
     }
     for words, contents in cases.items():

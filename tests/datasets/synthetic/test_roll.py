@@ -70,6 +70,9 @@ def test_the_rolled_picture_has_the_boxes_that_the_masks_alone_give(index: int) 
     assert (sample.boxes == np.clip(columns["full"], 0, (*SIZE, *SIZE)).astype(np.float32)).all()
     assert (sample.joints == columns["joints"]).all()
     assert (sample.attributes["lean"] == columns["lean"]).all()
+    roll = SERIES.describe(index)[2]
+    assert roll is not None
+    assert sample.turn == roll.degrees != 0
 
 
 def test_lean_turns_with_the_camera_and_stays_within_half_a_turn() -> None:

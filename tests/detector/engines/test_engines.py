@@ -161,3 +161,13 @@ def test_torch_in_bfloat16_is_near(street) -> None:
     (found,) = open_engine(None, "torch", device="cpu", precision="bfloat16").detect([street])
     assert len(found.above(0.5).scores) > 3
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_video_of_one_size_shows_the_same_people_as_its_pictures(street, monkeypatch) -> None:
+    monkeypatch.setattr("upright.detector.engines.openvino_engine.PATIENCE", 2)
+    engine = open_engine(None, "openvino", precision="float32")
+    for image in (street, street[:300]):  # as large as the backbone takes it, and not
+        first, second, third = engine.detect([image] * 3)
+        assert_same(second, first)
+        assert_same(third, first)
+    assert_same(engine.detect([street[:, :200]])[0], open_engine(None, "onnxruntime").detect([street[:, :200]])[0])

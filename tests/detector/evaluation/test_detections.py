@@ -173,6 +173,7 @@ def test_rows_come_apart_by_commas_or_spaces_and_other_frames_are_passed_over(tm
     ("rows", "fault"),
     [
         ("30,1,2,3,4\n", "line 1 is not six numbers"),
+        ("30;1,5;2;3;4;5\n", r"line 1 is not six numbers .*: '30;1,5;2;3;4;5'"),  # as it stands in the file
         ("30,1,2,3,4,5\n30,1,2,3,4,5,6\n", "line 2 is not six numbers"),
         ("30,1,2,3\n4,5,30,1,2,3,4,5\n", "line 1 is not six numbers"),
         ("30,1,2,3,4,high\n", "line 1 is not six numbers"),

@@ -104,6 +104,15 @@ def test_reliability_is_drawn_with_the_error_of_each_in_the_legend(tmp_path):
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["r.png", "r.svg"]
 
 
+def test_a_sheet_on_a_full_disk_says_so(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(InputError, match=r"w\.png: cannot be written \(No space left"):
+        draw_worst(tmp_path / "w.png", TRUTHS, FOUND, 5, picture=lambda row: None)
+
+
 def test_unknown_picture_formats_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"curves\.xyz: not a picture format"):
         plot_curves(tmp_path / "curves.xyz", {"ours": evaluate(TRUTHS, FOUND)})

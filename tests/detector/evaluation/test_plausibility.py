@@ -75,3 +75,17 @@ def test_nothing_that_matches_is_said(truth: Annotations) -> None:
     sound = as_detections(truth)
     (found,) = suspicions(truth, replace(sound, boxes=sound.boxes * [0.001, 0.001, 0.001, 0.001]))
     assert "no detection matches" in found
+
+
+def test_detections_that_stand_there_twice_are_suspected(truth: Annotations) -> None:
+    sound = as_detections(truth)
+    once = np.arange(len(sound))
+    assert list(suspicions(truth, _rows(sound, np.append(once, once[:3])))) == []
+    (found,) = suspicions(truth, _rows(sound, np.append(once, once)))
+    assert found.startswith(f"{len(sound)} of {2 * len(sound)} detections stand there more than once")
+    alike = replace(sound, scores=np.full(len(sound), 0.5))  # scores that were rounded are no copies
+    assert list(suspicions(truth, alike)) == []
+
+
+def _rows(detections: Detections, rows: np.ndarray) -> Detections:
+    return Detections(detections.image_index[rows], detections.boxes[rows], detections.scores[rows])
