@@ -60,7 +60,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, frames: int, model: torch
     source = Source(Path("long.mp4"), folder / "long.mp4", True, frames)
     image = np.zeros((120, 160, 3), np.uint8)
 
-    def read_frames(source: Source, notes: list[str]) -> Iterator[Frame]:
+    def read_frames(source: Source, *_: object) -> Iterator[Frame]:
         for number in range(frames):
             yield Frame(source, image, number, FPS, number / FPS)
 
