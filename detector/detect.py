@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, cast, overload
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def _as_engine(model: Detector | Engine) -> Engine:
         return model
     from upright.detector.engines.torch_engine import TorchEngine
 
-    return TorchEngine(model)
+    return TorchEngine(cast("Detector", model))
 
 
 def _decoded(picture: Picture) -> np.ndarray:

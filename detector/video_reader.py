@@ -248,8 +248,16 @@ def reason(error: Exception) -> str:
 
 
 def turned(frame: Any) -> np.ndarray:
-    """A decoded frame as uint8 (H, W, 3), RGB, turned and mirrored as its display matrix says."""
-    image = frame.to_ndarray(format="rgb24")
+    """A decoded frame as uint8 (H, W, 3), RGB, turned and mirrored as its display matrix says.
+
+    Raises:
+        InputError: its format cannot be converted.
+    """
+    try:
+        # One thread: a converter lives for one frame, and would begin and end others for each.
+        image = frame.to_ndarray(format="rgb24", threads=1)
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(f"a frame of {frame.format.name} cannot be converted to RGB ({reason(error)})") from None
     transposed, mirrored_x, mirrored_y = _turns(frame)
     if transposed:
         image = image.transpose(1, 0, 2)

@@ -96,7 +96,7 @@ class VideoWriter:
         if self._waiting is None:
             return
         image, stamp = self._waiting
-        frame = av.VideoFrame.from_ndarray(_even(image), format="rgb24").reformat(format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(_even(image), format="rgb24").reformat(format="yuv420p", threads=1)
         frame.pts, frame.time_base = stamp, self._encoder.time_base
         frame.duration = following - stamp
         try:

@@ -54,10 +54,11 @@ def test_the_readmes_python_examples_run(tmp_path, monkeypatch) -> None:
     cv2.imwrite(str(tmp_path / "photos" / "a.jpg"), image)
     released = ROOT / "weights" / "upright-light.safetensors"
     (tmp_path / "mine.safetensors").symlink_to(released)
+    (tmp_path / "weights").symlink_to(ROOT / "weights")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     assert isinstance(names["found"], upright.Detected)

@@ -11,9 +11,9 @@
 
 Writes an annotated copy of every picture and video (H.264 with the same size, times and sound) and one
 `detections.json`: ids from 1 in the order of the inputs, one entry a picture or video frame, boxes
-[x, y, width, height] in pixels, frames counted from 0, seconds = frame / frame rate. Weights that tell how people stand
-add "lean" (degrees of the trunk from upright, clockwise) and "parts" (quadrilaterals of head, torso and legs, and how
-likely each is seen), --track adds "track". People below the threshold are neither drawn nor written.
+[x, y, width, height] in pixels, frames counted from 0, seconds when the video shows them. Weights that tell how people
+stand add "lean" (degrees of the trunk from upright, clockwise) and "parts" (quadrilaterals of head, torso and legs, and
+how likely each is seen), --track adds "track". People below the threshold are neither drawn nor written.
 
 Ctrl-C and SIGTERM keep what was found until then. Processes that torchrun starts, on one machine or on several that see
 the same folders, share the inputs, and the last one joins the results; after a kill the same command goes on with what

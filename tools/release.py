@@ -1,4 +1,4 @@
-"""Make a released weights file of a run, and write its figures into the model card and the README.
+"""Make a released weights file of a run, with the exported detector beside it, and write its figures down.
 
     python tools/release.py runs/people/calibrated.safetensors
     python tools/release.py runs/people/calibrated.safetensors --figures synthetic=a.json coco_val2017=b.json \\
@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--times", type=Path, metavar="JSON", help="milliseconds a picture by detector, and conditions")
     arguments = parser.parse_args()
 
+    from upright.detector.export import export_onnx
     from upright.detector.weights import load_detector, read_metadata, save_weights
 
     settings, provenance = read_metadata(arguments.weights)
@@ -49,9 +50,15 @@ def main() -> None:
     # All that is read comes before all that is written.
     blocks = figure_blocks(arguments, sum(parameter.numel() for parameter in model.parameters()))
     save_weights(arguments.output, model, provenance, half=True)
+    exported = arguments.output.with_suffix(".onnx")
+    # Of the released file: its numbers are those that float16 holds.
+    export_onnx(exported, load_detector(arguments.output), provenance)
     size = arguments.output.stat().st_size
-    if size > LIMIT:
-        raise InputError(f"{arguments.output} has {size / 1e6:.1f} MB, a released file at most {LIMIT / 1e6:.0f} MB")
+    for file in (arguments.output, exported):
+        if file.stat().st_size > LIMIT:
+            raise InputError(
+                f"{file} has {file.stat().st_size / 1e6:.1f} MB, a released one at most {LIMIT / 1e6:.0f} MB"
+            )
     lines = [f"`{arguments.output.name}`, {size / 1e6:.1f} MB, float16. Trained by", ""]
     for stage in stages(provenance):
         lines += ["```", stage["command"], "```", "", f"up to step {stage['steps']}.", ""]

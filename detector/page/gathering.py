@@ -275,6 +275,7 @@ class VideoPage:
             "tracked": self.tracked,
             "tracks": self.tracks.as_json(),
             "tracks_total": self.tracks.total,
-            "events": [asdict(event) for event in self.events],
+            # Whoever vanished in a zone has left it when last seen, which is known only later.
+            "events": [asdict(event) for event in sorted(self.events, key=lambda event: event.seconds)],
             "events_total": self.events_total,
         }

@@ -8,8 +8,11 @@ import os
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from upright.detector.sources import Source
 
 
 def asset(name: str) -> str:
@@ -53,6 +56,11 @@ def data_block(kind: str, name: str, value: Any) -> str:
 def printable(name: str) -> str:
     """A file's name as text; bytes that are no UTF-8 become the sign for what cannot be shown."""
     return os.fsencode(name).decode("utf-8", "replace")
+
+
+def short_name(source: Source) -> str:
+    """What a page calls a source: the file without its folders, or the address without its password."""
+    return source.path.name if source.stream is None else source.name
 
 
 def relative_link(target: Path, folder: Path) -> str | None:

@@ -23,7 +23,7 @@ from upright.detector.annotated_copies import track_labels
 from upright.detector.drawing import draw_detections
 from upright.detector.events import Event, Fallen, Line, Zone
 from upright.detector.page.gathering import smaller
-from upright.detector.page.html import page_end, page_start, printable
+from upright.detector.page.html import page_end, page_start, printable, short_name
 from upright.detector.page.people_over_time import PeopleOverTime
 from upright.detector.tracking import HELD
 from upright.detector.watch_drawing import draw_watched
@@ -77,7 +77,7 @@ class LivePage:
 
     def begin(self, source: Source) -> None:
         """A source is about to come: counting starts anew."""
-        self._state.begin(printable(source.path.name or str(source.path)))
+        self._state.begin(printable(short_name(source)))
 
     def add(self, record: FrameRecord) -> None:
         self._state.add(record)
@@ -179,7 +179,7 @@ class State:
                 "counts": self._counts,
                 "tracks": tracks,
                 "tracks_total": self._tracks,
-                "events": [asdict(event) for event in self._events],
+                "events": [asdict(event) for event in sorted(self._events, key=lambda event: event.seconds)],
             }
 
     def chart(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from upright.detector.page.gathering import (
     jpeg_uri,
     smaller,
 )
-from upright.detector.page.html import data_block, page_end, page_start, printable, relative_link
+from upright.detector.page.html import data_block, page_end, page_start, printable, relative_link, short_name
 from upright.output import whole_file
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Page:
             return
         source, folder = current.source, self.path.parent
         value: dict[str, Any] = {
-            "original": relative_link(source.path, folder) if source.path.is_file() else None,
+            "original": relative_link(source.path, folder) if source.stream is None and source.path.is_file() else None,
             "copy": relative_link(source.output, folder) if self._copies and source.output.is_file() else None,
         }
         if current.video is not None:
@@ -115,7 +115,7 @@ class Page:
             self._written = before.more(1, current.picture["people"])
         self._before = before
         kind = "picture" if current.video is None else "video"
-        self._write(data_block(kind, source.path.name or str(source.path), value))
+        self._write(data_block(kind, short_name(source), value))
 
     def discard(self) -> None:
         """Forget the source, even one that was finished."""

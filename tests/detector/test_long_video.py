@@ -17,6 +17,7 @@ from upright.detector.events import Line, Zone
 from upright.detector.recording import Recorder
 from upright.detector.result_files import DetectionsFile, TextOutput, TextPerSource
 from upright.detector.result_lines import count_rows, detection_rows, event_rows, json_lines, mot_lines
+from upright.detector.settings import PRESETS
 from upright.detector.source_run import detect_sources
 from upright.detector.sources import Frame, Source
 
@@ -26,6 +27,8 @@ WATCHED = [Line("door", (80.0, 0.0), (80.0, 120.0)), Zone("end", ((100.0, 0.0), 
 
 class Passers(torch.nn.Module):
     """A detector that finds somebody new walking through every four seconds, with a gap in the middle of the way."""
+
+    settings = PRESETS["light"]
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +60,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, frames: int, model: torch
     source = Source(Path("long.mp4"), folder / "long.mp4", True, frames)
     image = np.zeros((120, 160, 3), np.uint8)
 
-    def read_frames(source: Source, notes: list[str]) -> Iterator[Frame]:
+    def read_frames(source: Source, *_: object) -> Iterator[Frame]:
         for number in range(frames):
             yield Frame(source, image, number, FPS, number / FPS)
 

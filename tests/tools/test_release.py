@@ -21,11 +21,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def run(tiny: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def run(tiny_light: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with weights, an evaluation of them, a calibration, a card and a README."""
     monkeypatch.chdir(tmp_path)
     provenance = {"command": "python tools/train.py", "steps": 5, "calibration": {"command": "the calibration"}}
-    settings = replace(tiny, threshold=0.25)
+    settings = replace(tiny_light, threshold=0.25)
     save_weights("w.safetensors", build_detector(settings), provenance)
     for name in ("weights", "docs/pictures"):
         Path(name).mkdir(parents=True)

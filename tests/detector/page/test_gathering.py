@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from upright.detector.detected import Detected
+from upright.detector.events import Event
 from upright.detector.page.gathering import CONTEXT_SIDE, BoxList, HeatMap, TrackList, VideoPage, feet
 from upright.detector.sources import Source
 
@@ -144,9 +145,10 @@ def test_a_video_sums_up(tmp_path, walk):
     video = VideoPage(TrackList(), BoxList())
     for number in range(60):
         video.add(walk.record_at(number, source))
+    video.add_events((Event("left", 0.7, 7, 1, "yard", duration=0.2),))  # known only now
     content = video.as_json()
     assert (content["frames"], content["first"], content["last"]) == (60, 0, 5.9)
     assert content["people"] == sum(len(walk.people_at(number).scores) for number in range(60)) == 80
-    assert [event["kind"] for event in content["events"]] == ["entered", "crossed", "left", "fallen"]
+    assert [event["kind"] for event in content["events"]] == ["entered", "left", "crossed", "left", "fallen"]
     assert [track["frames"] for track in content["tracks"]] == [60, 20]
     assert max(content["chart"]["most"]) == 2

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from upright.detector.detected import Detected
+from upright.detector.input_names import Stream
 from upright.detector.page import gathering
 from upright.detector.page import page as page_module
 from upright.detector.page.html import data_block, printable, relative_link
@@ -107,6 +108,19 @@ def test_links_are_relative_and_lead_to_files_of_any_name(tmp_path, walk):
     assert content["video", "a:b #1?%.mp4"]["copy"] == "copy.mp4"
     assert (content["video", "gone.mp4"]["original"], content["video", "gone.mp4"]["copy"]) == (None, None)
     assert relative_link(folder / "javascript:alert(1)", folder) == "javascript%3Aalert%281%29"
+
+
+def test_a_camera_is_called_by_its_address_without_the_password(tmp_path, walk):
+    stream = Stream.of("rtsp://admin:secret@camera.example/door.mp4")
+    assert stream is not None
+    source = Source(Path("rtsp://admin:secret@camera.example/door.mp4"), tmp_path / "door.mp4", True, 0, stream, True)
+    page = Page(tmp_path, {})
+    page.begin(source)
+    page.add(walk.record_at(0, source))
+    page.finish(())
+    page.close()
+    assert ("video", "rtsp://camera.example/door.mp4") in blocks(page.path)
+    assert "secret" not in page.path.read_text("utf-8")
 
 
 def test_a_copy_of_an_earlier_run_is_not_linked(tmp_path, walk):

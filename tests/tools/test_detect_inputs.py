@@ -1,0 +1,86 @@
+"""tools/detect.py: what it can be given, and which frames and sizes of it are looked at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from upright.detector.model import build_detector
+from upright.detector.video_reader import VideoReader
+from upright.detector.video_writer import VideoWriter
+from upright.detector.weights import save_weights
+from upright.tools import detect
+
+
+@pytest.fixture
+def call(call_main, tiny, tmp_path_factory):
+    """Run the tool in this process, with weights that know nothing: every score is near 0.5."""
+    torch.manual_seed(0)
+    weights = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_weights(weights, build_detector(tiny), {})
+
+    def call(*arguments: object):
+        return call_main(detect.main, *arguments, "--weights", weights)
+
+    return call
+
+
+def street(seed: int = 0, size: tuple[int, int] = (96, 72)) -> np.ndarray:
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
+    return cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+
+
+def write_video(path: Path, frames: int, rate: float) -> None:
+    writer = VideoWriter(path, rate, (96, 72))
+    for seed in range(frames):
+        writer.write(street(seed))
+    writer.close()
+
+
+def test_a_part_of_a_video_from_a_list_keeps_its_times(tmp_path, call):
+    write_video(tmp_path / "walk.mp4", 20, rate=10)
+    (tmp_path / "names.txt").write_text("walk.mp4\n")
+    out = tmp_path / "out"
+    flags = ("--start", "0.5", "--end", "1.5", "--every", "5")
+    status, _, err = call(tmp_path / "names.txt", "--output", out, *flags)
+    assert (status, err) == (0, "")
+    images = json.loads((out / "detections.json").read_text())["images"]
+    assert [image["frame"] for image in images] == [5, 10]
+    assert [image["seconds"] for image in images] == pytest.approx([0.5, 1.0])
+    assert [seconds for seconds, _ in VideoReader(out / "walk.mp4").timed()] == pytest.approx([0.0, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (("--every", "0"), "--every"),
+        (("--fps", "nan"), "--fps"),
+        (("--end", "-1"), "--end"),
+        (("--tiles", "3"), "--tiles"),
+    ],
+)
+def test_choices_that_cannot_be_are_one_line(tmp_path, call, flags, word):
+    cv2.imwrite(str(tmp_path / "x.png"), street())
+    assert word in call(tmp_path / "x.png", "--output", tmp_path / "out", *flags).fault
+
+
+def test_a_larger_input_side_and_tiles_change_what_is_found(tmp_path, call):
+    cv2.imwrite(str(tmp_path / "x.png"), street(1, (400, 300)))
+    counts = []
+    for number, flags in enumerate(((), ("--size", "256"), ("--tiles", "128"))):
+        out = tmp_path / str(number)
+        assert call(tmp_path / "x.png", "--output", out, "--threshold", "0.01", *flags).status == 0
+        counts.append(json.loads((out / "detections.json").read_text())["detections"])
+    assert counts[0] != counts[1]
+    assert counts[0] != counts[2]
+
+
+def test_a_stream_that_is_not_there_is_one_line_without_its_password(tmp_path, call):
+    fault = call("rtsp://me:secret@127.0.0.1:1/street", "--output", tmp_path / "out").fault
+    assert "rtsp://127.0.0.1:1/street" in fault
+    assert "secret" not in fault
