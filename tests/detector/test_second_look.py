@@ -214,7 +214,7 @@ def test_a_canonical_look_is_at_the_whole_of_the_pose(tiny_light: Settings) -> N
     torch.manual_seed(0)
     chosen = replace(tiny_light, teach=1.0, second_look="canonical", looks=2, priors=("head", "whole", "torso", "legs"))
     heads, maps = heads_that_look_again(chosen, [0.5, -1.0, 2.0, 0.1], [0.0, 0.0])
-    nn.init.normal_(heads.box_roi_pool.localisation.regression.linear.weight, std=0.5)
+    nn.init.normal_(heads.box_roi_pool.localisation.regression.linear.weight, std=3.0)
     with torch.no_grad():
         (result, _), _ = heads(maps, [torch.tensor(REGIONS), torch.zeros(0, 4)], [SHAPE] * 2)
         pose = heads.box_roi_pool.look(maps, [torch.tensor([REGIONS[2], REGIONS[0]]), torch.zeros(0, 4)])

@@ -150,6 +150,9 @@ def test_directions_learn_the_lean_of_each_part_beside_the_points(taught: tuple[
 def test_lessons_are_in_pixels_of_the_picture_and_leave_ignore_regions_out() -> None:
     joints = people()
     found = lessons([target_of(joints, [False, True, False, True]), target_of(joints[:0])])
+    unknown = target_of(joints, [False, True, False, False])
+    del unknown["keypoints"]
+    assert [len(value) for value in lessons([unknown])[0].values()] == [3] * 4
     frames, known = part_frames(joints)
     assert [one["points"].shape for one in found] == [(2, 4, 9, 2), (0, 4, 9, 2)]
     for row, person in enumerate((0, 2)):
