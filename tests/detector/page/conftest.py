@@ -1,4 +1,4 @@
-"""People who walk through a grey street, as records, as a video and as a page; and a browser to look at it."""
+"""People who walk through a grey street, as records, as a video and as a page."""
 
 from __future__ import annotations
 
@@ -21,18 +21,6 @@ FPS = 10
 SIZE = (320, 240)
 FRAMES = 60
 WATCHED = [Line("door", (160, 100), (160, 230)), Zone("yard", ((10, 120), (150, 120), (150, 230), (10, 230)))]
-CHROMIUM = Path("/usr/bin/chromium")
-# The rest: without them Chromium asks hosts of its own, or does not start as root.
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def people_at(number: int) -> Detected:
@@ -113,18 +101,6 @@ class Walk:
 @pytest.fixture(scope="session")
 def walk() -> type[Walk]:
     return Walk
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Headless Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
-    if not CHROMIUM.is_file():
-        pytest.skip(f"{CHROMIUM} is not installed: the pages are not looked at")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
