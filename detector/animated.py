@@ -43,8 +43,7 @@ def animated_frames(path: Path) -> Generator[tuple[float, np.ndarray], None, Non
                 picture.seek(number)
                 image = np.asarray(picture.convert("RGB"))
                 yield seconds, image
-                duration = float(picture.info.get("duration") or 0) / 1000
-                seconds += duration if duration > SHORTEST else USUAL
+                seconds += _shown(picture)
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         raise InputError(f"cannot decode frame {number} of {path} ({error}): fetch or export it again") from None
 
@@ -55,9 +54,14 @@ def animated_length(path: Path) -> tuple[int, float]:
         count, seconds = picture.n_frames, 0.0
         for number in range(count):
             picture.seek(number)
-            duration = float(picture.info.get("duration") or 0) / 1000
-            seconds += duration if duration > SHORTEST else USUAL
+            seconds += _shown(picture)
     return count, count / seconds
+
+
+def _shown(picture: Any) -> float:
+    """Seconds for which the frame in hand is shown."""
+    duration = float(picture.info.get("duration") or 0) / 1000
+    return duration if duration > SHORTEST else USUAL
 
 
 def _opened(path: Path) -> Any:

@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate, pad
 from torchvision.ops import batched_nms
 
 from upright.detector.dense_proposals import DenseProposals, Proposals, decode
-from upright.detector.judged import Judged, calibrated
+from upright.detector.judged import Judged, calibrated, product
 from upright.detector.model import Detector
 from upright.detector.pose import Pose, told
 from upright.errors import InputError
@@ -207,7 +207,7 @@ class ExportedGraph(nn.Module):
         pose: Pose | None = None if judged.pose is None else judged.pose.rows(flat)
         frames = heads._frames(taken(boxes, order).flatten(0, 1), pose)
         second = heads.second_look(judged.pictures, [frames]).sigmoid().reshape(-1, best.shape[1])
-        return scores.scatter(1, order, best ** (1 - heads.second_share) * second**heads.second_share)
+        return scores.scatter(1, order, product(second, best, heads.second_share))
 
 
 def taken(values: Tensor, order: Tensor) -> Tensor:

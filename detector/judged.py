@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,13 @@ def paired_iou(boxes: Tensor, others: Tensor) -> Tensor:
     return intersection / (box_ops.box_area(boxes) + box_ops.box_area(others) - intersection).clamp(min=1e-6)
 
 
+def best_overlaps(boxes: Tensor, others: Tensor) -> Tensor:
+    """The largest intersection over union (n,) of each box (n, 4) with any of the others (m, 4), 0 without any."""
+    if len(others) == 0:
+        return boxes.new_zeros(len(boxes))
+    return box_ops.box_iou(boxes, others.to(boxes.dtype)).amax(dim=1)
+
+
 def calibrated(scores: Tensor, scale: float, shift: float) -> Tensor:
     """sigmoid(scale logit(score) + shift) of scores (n,) in 0..1; not touched by scale 1 and shift 0."""
     if (scale, shift) == (1.0, 0.0):
@@ -27,7 +35,12 @@ def calibrated(scores: Tensor, scale: float, shift: float) -> Tensor:
     return torch.sigmoid(scale * torch.logit(scores, eps=SCORE_MARGIN) + shift)
 
 
-def region_boxes(proposals: list[Tensor] | list[Proposals]) -> list[Tensor]:
+def product(first: Tensor, second: Tensor, share: float) -> Tensor:
+    """Two scores (...) in 0..1 as one, first^share second^(1 - share)."""
+    return first**share * second ** (1 - share)
+
+
+def region_boxes(proposals: Sequence[Tensor | Proposals]) -> list[Tensor]:
     """The boxes (n, 4) of each image's proposals, with or without scores."""
     return [p.boxes if isinstance(p, Proposals) else p for p in proposals]
 

@@ -176,12 +176,19 @@ class PoseNormalisingPool(nn.Module):
             features, boxes, image_shapes: as of `forward`.
             glanced: maps that the glance reads, where they are not `features`.
         """
-        pose = self.look(features if glanced is None else glanced, boxes)
-        return self.warp(features, boxes, pose.detached() if self.taught else pose), pose
+        regions = self.assigned(boxes)
+        pose = self._glance(features if glanced is None else glanced, regions)
+        return self.warp(features, regions, pose.detached() if self.taught else pose), pose
+
+    def assigned(self, boxes: list[Tensor]) -> Regions:
+        """Regions (R_i, 4) of each picture by the map that each is read from."""
+        return Regions.assigned(boxes, self.strides, CELLS)
 
     def look(self, features: dict[str, Tensor], boxes: list[Tensor]) -> Pose:
         """The pose of regions; arguments as those of `forward`."""
-        regions = Regions.assigned(boxes, self.strides, CELLS)
+        return self._glance(features, self.assigned(boxes))
+
+    def _glance(self, features: dict[str, Tensor], regions: Regions) -> Pose:
         maps = [features[name][:, : self.glance_channels] for name in self.names]
         frames = regions.squared() if self.taught else regions
         side = self.glance_size
@@ -194,9 +201,8 @@ class PoseNormalisingPool(nn.Module):
         outline = regions.half / frames.half.clamp(min=1e-6)  # a region without a size has no outline either
         return Pose(theta, frames.centre, frames.half, seen, outline, directions)
 
-    def warp(self, features: dict[str, Tensor], boxes: list[Tensor], pose: Pose) -> Tensor:
-        """The canonical crops (R, C, S, S) of regions in their pose; other arguments as those of `forward`."""
-        regions = Regions.assigned(boxes, self.strides, CELLS)
+    def warp(self, features: dict[str, Tensor], regions: Regions, pose: Pose) -> Tensor:
+        """The canonical crops (R, C, S, S) of regions (see `assigned`) in their pose."""
         maps = [features[name] for name in self.names]
         side = self.size * self.bin_samples
         crops = regions.read(maps, pose.points(self.transformation, self.crop_points), (side, side))

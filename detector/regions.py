@@ -16,7 +16,7 @@ from torchvision.ops import boxes as box_ops
 
 from upright.detector.dense_proposals import Proposals
 from upright.detector.ignored import inside_ignored, people
-from upright.detector.judged import Judged, calibrated, paired_iou, person_logit, region_boxes
+from upright.detector.judged import Judged, best_overlaps, calibrated, paired_iou, person_logit, product, region_boxes
 from upright.detector.person_priors import PersonPart
 from upright.detector.pose import Pose, told
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
@@ -185,10 +185,7 @@ class RegionHeads(RoIHeads):
         best, wanted = [], []
         for boxes, target in zip(region_boxes(proposals), targets, strict=True):
             kept = boxes[~self._unclear(boxes, target)][: self.looks]
-            persons = people(target)["boxes"]
-            overlap = kept.new_zeros(len(kept))
-            if len(persons):
-                overlap = box_ops.box_iou(kept, persons.to(kept.dtype)).amax(dim=1)
+            overlap = best_overlaps(kept, people(target)["boxes"])
             best.append(kept)
             wanted.append(overlap.where(overlap >= self.proposal_matcher.high_threshold, 0.0))
         with torch.no_grad():
@@ -231,8 +228,7 @@ class RegionHeads(RoIHeads):
         assert judged.first is not None, "settings refuse to fuse scores without dense proposals"
         if self.fusion == "sum":
             return (person_logit(judged.logits) + judged.first).sigmoid()
-        share = self.first_stage_share
-        return judged.first.sigmoid() ** share * person_logit(judged.logits).sigmoid() ** (1 - share)
+        return product(judged.first.sigmoid(), person_logit(judged.logits).sigmoid(), self.first_stage_share)
 
     def _overlaps(self, deltas: Tensor, regions: list[Tensor], box_targets: list[Tensor]) -> Tensor:
         """Overlap (R,) of each refined box with the box it is learnt from; anything where there is none."""
@@ -251,8 +247,7 @@ class RegionHeads(RoIHeads):
         Where logits are summed, people's own boxes are no regions: no proposal says how likely they are.
         """
         if self.fusion != "sum":
-            boxes = [p.boxes if isinstance(p, Proposals) else p for p in proposals]
-            regions, matched, labels, box_targets = self.select_training_samples(boxes, targets)
+            regions, matched, labels, box_targets = self.select_training_samples(region_boxes(proposals), targets)
             return regions, None, labels, box_targets, matched
         certain = [
             p.rows(~self._unclear(p.boxes, target))
@@ -283,12 +278,9 @@ class RegionHeads(RoIHeads):
 
     def _unclear(self, boxes: Tensor, target: dict[str, Tensor]) -> Tensor:
         """Which boxes (n, 4) lie on ignore regions and on no person, bool (n,)."""
-        unclear = inside_ignored(boxes, target)
-        persons = people(target)["boxes"]
-        if len(persons):
-            overlap = box_ops.box_iou(boxes, persons.to(boxes.dtype)).amax(dim=1)
-            unclear &= overlap < self.proposal_matcher.high_threshold
-        return unclear
+        return inside_ignored(boxes, target) & (
+            best_overlaps(boxes, people(target)["boxes"]) < self.proposal_matcher.high_threshold
+        )
 
     def _detections(
         self,
@@ -341,6 +333,5 @@ class RegionHeads(RoIHeads):
         second = self.second_look(judged.pictures, list(frames.split([len(picked) for picked in best]))).sigmoid()
         fused = []
         for score, picked, own in zip(scores, best, second.split([len(picked) for picked in best]), strict=True):
-            share = self.second_share
-            fused.append(score.index_copy(0, picked, score[picked] ** (1 - share) * own**share))
+            fused.append(score.index_copy(0, picked, product(own, score[picked], self.second_share)))
         return fused

@@ -258,9 +258,7 @@ class ThinPlateSpline(Transformation):
         return prior + offset
 
     def turned(self, theta: Tensor, direction: Tensor) -> Tensor:
-        x, y = theta[..., 0::2], theta[..., 1::2]
-        cosine, sine = direction[..., :1], direction[..., 1:]
-        return torch.stack([cosine * x - sine * y, sine * x + cosine * y], dim=-1).flatten(-2)
+        return torch.stack(rotated(theta[..., 0::2], theta[..., 1::2], direction), dim=-1).flatten(-2)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ThinPlateSpline:
         """Follows the device that `.to(...)` names, but not the type: the spline stays solved in float64."""
@@ -271,11 +269,15 @@ class ThinPlateSpline(Transformation):
         return self
 
 
+def rotated(x: Tensor, y: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """Coordinates x and y (..., n), turned about (0, 0) so that x goes to `direction` (..., 2)."""
+    cosine, sine = direction[..., :1], direction[..., 1:]
+    return cosine * x - sine * y, sine * x + cosine * y
+
+
 def turned_rows(theta: Tensor, direction: Tensor) -> Tensor:
     """Rows of a 2 x 3 matrix, theta (..., 6), from the left with the turn that takes x to `direction` (..., 2)."""
-    first, second = theta[..., :3], theta[..., 3:]
-    cosine, sine = direction[..., :1], direction[..., 1:]
-    return torch.cat([cosine * first - sine * second, sine * first + cosine * second], dim=-1)
+    return torch.cat(rotated(theta[..., :3], theta[..., 3:], direction), dim=-1)
 
 
 def control_points() -> Tensor:

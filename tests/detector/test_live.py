@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
+from served_streams import HttpStream, RtspStream, transport_stream
 
 from upright.detector import live
 from upright.detector.detected import Detected
@@ -23,9 +22,6 @@ from upright.detector.source_run import detect_sources
 from upright.detector.sources import Frame, find_sources
 from upright.detector.video_reader import VideoReader, turned
 from upright.errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from served_streams import HttpStream, RtspStream, transport_stream
 
 
 @pytest.fixture(autouse=True)

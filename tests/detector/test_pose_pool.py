@@ -188,7 +188,7 @@ def test_a_glance_may_read_other_maps_than_the_crops() -> None:
     crops, pose = pool.crop(features, boxes, [SHAPE] * 2, doubled)
     assert torch.equal(pose.theta, pool.look(doubled, boxes).theta)
     assert not torch.equal(pose.theta, pool.look(features, boxes).theta)
-    assert torch.equal(crops, pool.warp(features, boxes, pose))
+    assert torch.equal(crops, pool.warp(features, pool.assigned(boxes), pose))
 
 
 def test_an_untrained_taught_pool_stands_at_the_priors_of_a_square() -> None:

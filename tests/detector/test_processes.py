@@ -23,6 +23,10 @@ def free_port() -> int:
 
 def one_of_two(rank: int, port: int, folder: str) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": "2"}
+    # They start together: on a busy machine one comes up a second after the other.
+    Path(folder, f"up-{rank}").touch()
+    while not Path(folder, f"up-{1 - rank}").exists():
+        time.sleep(0.01)
     start = dist.init_process_group
     # A step's collectives give up after half a second.
     dist.init_process_group = lambda backend: start(backend, timeout=timedelta(seconds=0.5))

@@ -11,27 +11,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
+from written_videos import textured, write_video
 
 from upright.detector.video_reader import VideoReader
 from upright.errors import InputError
-
-
-def textured(size: tuple[int, int], seed: int = 0) -> np.ndarray:
-    """A smooth picture, so that lossy codecs keep it."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), np.uint8)
-    return cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
-
-
-def write_video(path: Path, frames: int = 10, size: tuple[int, int] = (64, 48), rate: float = 25.0) -> Path:
-    code = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}[path.suffix]
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*code), rate, size)
-    for seed in range(frames):
-        writer.write(textured(size, seed)[..., ::-1].copy())
-    writer.release()
-    return path
 
 
 def write_times(path: Path, times: list[int], *, offset: int = 0, codec: str = "libx264") -> Path:

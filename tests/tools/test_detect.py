@@ -26,15 +26,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def weights(tiny, tmp_path_factory) -> Path:
-    """A detector that knows nothing: every score is near 0.5."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_weights(path, build_detector(tiny), {})
-    return path
-
-
-@pytest.fixture(scope="module")
 def posed(tiny, tmp_path_factory) -> Path:
     """The same with transformers that were to be taught: it tells how people stand."""
     torch.manual_seed(0)

@@ -8,21 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
-from upright.detector.model import build_detector
 from upright.detector.video_reader import VideoReader
 from upright.detector.video_writer import VideoWriter
-from upright.detector.weights import save_weights
 from upright.tools import detect
 
 
 @pytest.fixture
-def call(call_main, tiny, tmp_path_factory):
+def call(call_main, weights):
     """Run the tool in this process, with weights that know nothing: every score is near 0.5."""
-    torch.manual_seed(0)
-    weights = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_weights(weights, build_detector(tiny), {})
 
     def call(*arguments: object):
         return call_main(detect.main, *arguments, "--weights", weights)

@@ -14,23 +14,11 @@ from urllib.request import urlopen
 import cv2
 import numpy as np
 import pytest
-import torch
 
-from upright.detector.model import build_detector
 from upright.detector.video_writer import VideoWriter
-from upright.detector.weights import save_weights
 from upright.tools import detect
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def weights(tiny, tmp_path_factory) -> Path:
-    """A detector that knows nothing: every score is near 0.5."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_weights(path, build_detector(tiny), {})
-    return path
 
 
 def street(seed: int = 0) -> np.ndarray:
