@@ -177,18 +177,16 @@ class PoseNormalisingPool(nn.Module):
             glanced: maps that the glance reads, where they are not `features`.
         """
         regions = self.assigned(boxes)
-        pose = self._glance(features if glanced is None else glanced, regions)
+        pose = self.look(features if glanced is None else glanced, boxes, regions)
         return self.warp(features, regions, pose.detached() if self.taught else pose), pose
 
     def assigned(self, boxes: list[Tensor]) -> Regions:
         """Regions (R_i, 4) of each picture by the map that each is read from."""
         return Regions.assigned(boxes, self.strides, CELLS)
 
-    def look(self, features: dict[str, Tensor], boxes: list[Tensor]) -> Pose:
-        """The pose of regions; arguments as those of `forward`."""
-        return self._glance(features, self.assigned(boxes))
-
-    def _glance(self, features: dict[str, Tensor], regions: Regions) -> Pose:
+    def look(self, features: dict[str, Tensor], boxes: list[Tensor], regions: Regions | None = None) -> Pose:
+        """The pose of regions; `regions` are those of the boxes, where they are known, others as of `forward`."""
+        regions = self.assigned(boxes) if regions is None else regions
         maps = [features[name][:, : self.glance_channels] for name in self.names]
         frames = regions.squared() if self.taught else regions
         side = self.glance_size

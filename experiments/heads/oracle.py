@@ -253,15 +253,15 @@ class OraclePool(PoseNormalisingPool):
         """Who stands in the pictures of the next call."""
         self.told = [TruePoses.of(target) for target in targets]
 
-    def look(self, features: dict[str, Tensor], boxes: list[Tensor]) -> Pose:
+    def look(self, features: dict[str, Tensor], boxes: list[Tensor], regions: Regions | None = None) -> Pose:
         assert self.donors is not None, "an oracle needs donors"
-        frames = Regions.assigned(boxes, self.strides, 14).squared()
-        half = torch.cat([(b[:, 2:] - b[:, :2]) / 2 for b in boxes])
+        regions = self.assigned(boxes) if regions is None else regions
+        frames = regions.squared()
         found = [
             true.posed(own.float(), self.donors, self.generator) for true, own in zip(self.told, boxes, strict=True)
         ]
         theta, seen = (torch.cat(column) for column in zip(*found, strict=True))
-        return Pose(theta, frames.centre, frames.half, seen, half / frames.half)
+        return Pose(theta, frames.centre, frames.half, seen, regions.half / frames.half)
 
 
 def make_oracle(model: Detector) -> None:
