@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from upright.errors import InputError
 
 # Read when torch is first imported. OpenMP's threads wait in a loop otherwise, and beside a process that is busy, or
-# beside the threads that decode and draw, torch takes many times as long.
+# beside the threads that decode and draw, torch takes many times as long. Looping for some microseconds, not at all, is
+# what a detector of many small layers needs: two thirds of the time on a quiet machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 if TYPE_CHECKING:
     from upright.detector.detect import detect
