@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import openvino
+from openvino.passes import ConstantFolding, Manager
 
 from upright.datasets.pictures import PICTURE_SUFFIXES, read_picture
 from upright.detector.engines.openvino_engine import COARSE, shuffle_at_once
@@ -22,9 +23,6 @@ os.environ.setdefault("NNCF_CI", "1")  # read by NNCF, which else tells its make
 import nncf
 
 PICTURES = 128  # that the ranges of values are taken from
-# By the names of their modules. Resizing, boxes, reading (`GridSample`) and suppression stay float32: with 256 steps a
-# pixel of a wide picture is lost.
-QUANTISED = (*COARSE, "/localisation/")
 
 
 def calibration_pictures(folder: str | Path, count: int = PICTURES) -> list[Path]:
@@ -51,21 +49,25 @@ def quantised(model: openvino.Model, settings: Settings, pictures: Sequence[Path
     """A detector whose heavy layers compute in int8: ranges by NNCF's post-training quantisation, biases corrected.
 
     Args:
-        model: an exported detector, float32, that takes one picture; its shuffles of channels are changed in place.
+        model: an exported detector, float32, that takes one picture; it is changed in place.
         settings: of the detector.
         pictures: at least one, read one after the other.
 
     Raises:
         InputError: a picture that cannot be read, or is too thin for the detector.
     """
+    folding = Manager()
+    folding.register_pass(ConstantFolding())
+    folding.run_passes(model)  # so that NNCF sees which constants are biases, and corrects them
     shuffle_at_once(model)  # before rounding of int8 stands between its layers, which would hide it from the engine
     nncf.set_log_level(logging.ERROR)
-    others = f"^(?!.*({'|'.join(map(re.escape, QUANTISED))}))"
+    # What is no coarse part stays float32: with 256 steps a pixel of a wide picture is lost, and an angle of a crop.
+    others = f"^(?!.*({'|'.join(map(re.escape, COARSE))})).*$"
     return nncf.quantize(
         model,
         nncf.Dataset(list(pictures), partial(_pixels, settings)),
         subset_size=len(pictures),
-        ignored_scope=nncf.IgnoredScope(patterns=[f"{others}.*$"]),
+        ignored_scope=nncf.IgnoredScope(patterns=[others]),
     )
 
 
