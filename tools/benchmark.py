@@ -305,7 +305,7 @@ def detector_pairs(device, transformers: int) -> dict[str, tuple[Work, Work]]:
         models.append(model)
     # Both learn from the same crop of a picture, and look at the same whole one.
     crop = [torch.rand(3, settings.crop_height, settings.crop_width, device=device) for _ in range(2)]
-    whole = [torch.rand(3, settings.min_size, 640, device=device)]
+    whole = [torch.rand(3, settings.training_side, settings.max_size, device=device)]
     targets = [
         {
             "boxes": random_boxes(8, settings.crop_height).to(device),

@@ -90,7 +90,7 @@ def main() -> None:
     threshold = settings.threshold
     if best is not None:
         rounded = math.floor(1000 * best) / 1000
-        threshold = rounded if rounded > loud else best
+        threshold = rounded if rounded > loud else math.ceil(1000 * best) / 1000
     at = figures_at_threshold(dataset.annotations, shown, threshold)
     figures = {
         "pictures": len(dataset),
