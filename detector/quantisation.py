@@ -14,7 +14,7 @@ import openvino
 from openvino.passes import ConstantFolding, Manager
 
 from upright.datasets.pictures import PICTURE_SUFFIXES, read_picture
-from upright.detector.engines.openvino_engine import COARSE, shuffle_at_once
+from upright.detector.engines.openvino_engine import COARSE, shuffle_by_convolution
 from upright.detector.picture_size import reduced, refuse_thin
 from upright.detector.settings import Settings
 from upright.errors import InputError
@@ -59,7 +59,7 @@ def quantised(model: openvino.Model, settings: Settings, pictures: Sequence[Path
     folding = Manager()
     folding.register_pass(ConstantFolding())
     folding.run_passes(model)  # so that NNCF sees which constants are biases, and corrects them
-    shuffle_at_once(model)  # before rounding of int8 stands between its layers, which would hide it from the engine
+    shuffle_by_convolution(model)  # here, since the engine does not find shuffles with rounding between their layers
     nncf.set_log_level(logging.ERROR)
     # What is no coarse part stays float32: with 256 steps a pixel of a wide picture is lost, and an angle of a crop.
     others = f"^(?!.*({'|'.join(map(re.escape, COARSE))})).*$"

@@ -71,7 +71,7 @@ def test_what_is_heavy_is_int8_and_nothing_else(int8) -> None:
     assert all(any(part in name for part in COARSE) for name in takers)
     for layer in ("/backbone/backbone/conv1/conv1.0/", "/head.3/predict/", "/box_head/first/", "/box_head/score/"):
         assert [name for name in takers if layer in name]
-    assert int8.with_suffix(".bin").stat().st_size < 0.6 * RELEASED.stat().st_size
+    assert int8.with_suffix(".bin").stat().st_size < 0.7 * RELEASED.stat().st_size
 
 
 @pytest.mark.slow
