@@ -162,6 +162,22 @@ def test_rubbish_is_one_line(tmp_path):
             list(read_frames(source, []))
 
 
+def test_what_fails_on_a_live_source_leaves_what_was_found(tmp_path):
+    class Full(Kept):
+        def add(self, frame: Frame, found: Detected) -> None:
+            if len(self.frames) == 3:
+                raise OSError(28, "No space left on device")
+            super().add(frame, found)
+
+    with HttpStream(1000, interval=0.02).running() as served:
+        (source,) = find_sources([served.address], tmp_path)
+        stage = Full(served)
+        _, _, (error,) = detect_sources(Slow(0.01), [source], stage, progress=False)
+    assert (stage.ends, len(stage.frames)) == (["stopped"], 3)
+    assert served.address in str(error)
+    assert "No space left" in str(error)
+
+
 def test_several_live_sources_are_refused(tmp_path):
     with pytest.raises(InputError, match="a run for each"):
         find_sources(["rtsp://127.0.0.1:1/a", "rtsp://127.0.0.1:1/b"], tmp_path)
