@@ -47,12 +47,12 @@ def read_frames(
 def _video(source: Source, notes: list[str], selection: Selection) -> Iterator[Frame]:
     reader = VideoReader(source.path if source.stream is None else source.stream)
     chooser, chosen = Chooser(selection), 0
-    with closing(reader.decoded()) as frames:
-        for number, (seconds, frame) in enumerate(frames):
+    with closing(reader.decoded(selection.start)) as frames:
+        for seconds, frame in frames:
             if chooser.wants(seconds):
                 chosen += 1
                 form = replace(reader.format, start=selection.start, end=selection.until)
-                yield Frame(source, turned(frame), number, reader.fps, seconds, form)
+                yield Frame(source, turned(frame), reader.read - 1, reader.fps, seconds, form)
             if chooser.over:
                 break
     if chosen == 0:
