@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import tarfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -177,16 +176,6 @@ def test_a_damaged_frame_in_between_is_counted_and_passed_over(tmp_path):
         [frame / 25 for frame in range(10) if frame != 3]
     )  # the first mark stands in the header
     assert (reader.damaged, reader.cut_off) == (1, False)
-
-
-@pytest.fixture(scope="module")
-def cases(shared, tmp_path_factory) -> Path:
-    """Edited and odd videos, `vids/`."""
-    folder = tmp_path_factory.mktemp("cases")
-    with tarfile.open(shared / "data" / "cases" / "cases.tar.gz") as archive:
-        videos = [member for member in archive if member.name.startswith("vids/")]
-        archive.extractall(folder, videos, filter="data")
-    return folder
 
 
 def write_groups(path: Path, times: list[int], codec: str, options: dict[str, str]) -> Path:
