@@ -41,7 +41,8 @@ class OpenVINOEngine(ExportedEngine):
         if precision == "bfloat16" and not native:
             print("warning: this processor does not multiply in bfloat16: it runs, but no faster", file=sys.stderr)
         half = precision == "bfloat16" or (precision == "auto" and native)
-        super().__init__(file, f"OpenVINO {'bfloat16' if half else 'float32'}")
+        coarse = "int8, " if file.precision == "int8" else ""
+        super().__init__(file, f"OpenVINO {coarse}{'bfloat16' if half else 'float32'}")
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
