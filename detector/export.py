@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from upright.detector.exported_file import KEY, VERSION
+from upright.detector.exported_file import KEY, VERSION, read_exported
 from upright.detector.exported_graph import OUTPUTS, ExportedGraph
 from upright.detector.model import Detector
 from upright.errors import InputError
@@ -106,23 +107,31 @@ def halve(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def export_openvino(path: str | Path, onnx_file: str | Path) -> None:
+def export_openvino(path: str | Path, onnx_file: str | Path, *, pictures: Sequence[Path] = ()) -> None:
     """Write an exported ONNX file as OpenVINO's .xml with its .bin beside.
 
+    Args:
+        path: of the .xml.
+        onnx_file: as `export_onnx` writes it; for int8 one that takes a single picture.
+        pictures: to quantise by, see `upright.detector.quantisation`; float32 without them.
+
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or a picture cannot be used.
     """
     import openvino
 
-    from upright.detector.exported_file import read_exported
-
-    read_exported(onnx_file)
-    model = openvino.Core().read_model(str(onnx_file))
-    props = {entry.key: entry.value for entry in onnx.load(onnx_file).metadata_props}
-    for key, value in props.items():
-        model.set_rt_info(value, key)
     path = Path(path)
     if path.suffix != ".xml":
         raise InputError(f"{path}: OpenVINO's files end with .xml: pass --output NAME.xml")
+    file = read_exported(onnx_file)
+    model = openvino.Core().read_model(str(onnx_file))
+    props = {entry.key: entry.value for entry in onnx.load(onnx_file).metadata_props}
+    if pictures:
+        from upright.detector.quantisation import quantised
+
+        model = quantised(model, file.settings, pictures)
+        props[KEY] = json.dumps(json.loads(props[KEY]) | {"precision": "int8", "calibration_pictures": len(pictures)})
+    for key, value in props.items():
+        model.set_rt_info(value, key)
     with whole_file(path) as temporary, whole_file(path.with_suffix(".bin")) as weights:
         openvino.serialize(model, str(temporary), str(weights))

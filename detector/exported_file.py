@@ -29,7 +29,7 @@ class ExportedFile:
         path: of the .onnx file, or of OpenVINO's .xml beside its .bin.
         settings: of the detector.
         outputs: names in their order.
-        precision: "float32", or "int8".
+        precision: "float32", or "int8" where the heavy layers compute in it.
     """
 
     path: Path

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from upright.detector.option_fields import option_fields
 from upright.detector.person_priors import PERSON_PRIORS, PersonPart
+from upright.detector.picture_size import resized_sides
 from upright.errors import InputError
 
 LIGHT_HEIGHTS = (24.0, 35.0, 52.0, 76.0, 112.0, 165.0, 243.0, 360.0)  # two a level
@@ -33,7 +34,9 @@ class Settings:
     channels: Annotated[int, "channels of every level of the pyramid"] = 128
     min_size: Annotated[int, "shortest side of a picture at inference"] = 480
     max_size: Annotated[int, "longest side of a picture at inference, the limit that wins"] = 864
-    crop_height: Annotated[int, "of landscape training pictures, scaled about min_size; portrait ones turn it"] = 416
+    crop_height: Annotated[int, "of landscape training pictures, scaled about training_side; portrait ones turn it"] = (
+        416
+    )
     crop_width: Annotated[int, "of landscape training pictures; see crop_height"] = 544
     anchor_heights: Annotated[tuple[float, ...], "as many for each level, finest first"] = (
         24.0,
@@ -146,6 +149,11 @@ class Settings:
         return tuple(islice(cycle(self.priors), self.transformers))
 
     @property
+    def training_side(self) -> int:
+        """Shortest side of a picture of 4 : 3 at inference, which training pictures are scaled about."""
+        return min(resized_sides(3, 4, self.min_size, self.max_size))
+
+    @property
     def tells_pose(self) -> bool:
         """Whether detections say how people are turned, and where their parts are: all parts are taught."""
         return self.teach > 0 and set(PERSON_PRIORS) <= set(self.parts) & set(self.taught)
@@ -175,6 +183,7 @@ PRESETS = {
         Settings(),
         backbone="shufflenet_v2",
         channels=96,
+        min_size=640,
         max_size=640,
         crop_height=480,
         crop_width=640,

@@ -29,6 +29,7 @@ RENAMED = {
 
 RELEASED = Path(__file__).parents[1] / "weights" / "upright-light.safetensors"
 
+FIRST_STAGE = ("backbone.", "rpn.")
 REGION_HEADS = "roi_heads."  # names of their tensors start with it
 SECOND_LOOK = "roi_heads.second_look.stages."
 
@@ -235,7 +236,7 @@ def fill_first_stage(model: Detector, sources: Sequence[str]) -> None:
         tensors, settings, _ = _read(RELEASED)
         if settings.backbone != model.settings.backbone:
             raise InputError(f"the released weights have another backbone, {settings.backbone}: pass a file or none")
-        own = {name: value for name, value in tensors.items() if name.startswith(("backbone.", "rpn."))}
+        own = {name: value for name, value in tensors.items() if name.startswith(FIRST_STAGE)}
         if model.settings.proposals != settings.proposals:
             own = {name: value for name, value in own.items() if name.startswith("backbone.")}
     else:
@@ -266,6 +267,28 @@ def fill_first_stage(model: Detector, sources: Sequence[str]) -> None:
     ):
         if isinstance(part, Learnt) and any(key.startswith(name) for key in own):
             part.keep_learnt()
+
+
+def average_first_stages(models: Sequence[Detector], shares: Sequence[float]) -> None:
+    """Give the first of the detectors the weighted mean of all backbones, pyramids and proposals.
+
+    Args:
+        models: of one kind.
+        shares: one for each, in all 1.
+
+    Raises:
+        InputError: the detectors are of several kinds.
+    """
+    states = [model.state_dict() for model in models]
+    names = [name for name in states[0] if name.startswith(FIRST_STAGE)]
+    if any(not same_shape(states[0][name], state.get(name)) for name in names for state in states):
+        raise InputError("the first stages differ in kind: average weights of one preset")
+    mean = {
+        name: sum(share * state[name] for share, state in zip(shares, states, strict=True))
+        for name in names
+        if states[0][name].is_floating_point()
+    }
+    models[0].load_state_dict(mean, strict=False)
 
 
 def _from_coco(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,12 +11,13 @@
 
 `crop_*`: all canonical crops of 1000 proposals, glance and localisation included, over torchvision's MultiScaleRoIAlign
 (sampling ratio 2, 256 channels, 7 x 7, four levels, picture of side 800). `detector_*`: the light preset with its
-transformers over the same preset without. Inference is one forward pass without gradients; training is forward and
-backward, without the optimiser. `memory`: the most that the same canonical crops take beyond the maps themselves, each
-figure from a process of its own. `antialias`: how far turned crops of rendered pictures, scaled down with 1 to 4 x 4
-samples a bin, are from the mean over each bin's area, and what they cost. `weights`: a picture from array to
-detections, for detectors of these weights files in turn, on rendered pictures or those of a folder. `engines`: a
-picture of 640 x 480 from array to detections, on each engine in turn, and what starting takes; `peer`: beside it the
+transformers over the same preset without; `taught` with transformers that tell a pose, as those of the any-angle
+weights, `second_look` with the second look as well. Inference is one forward pass without gradients; training is
+forward and backward, without the optimiser. `memory`: the most that the same canonical crops take beyond the maps
+themselves, each figure from a process of its own. `antialias`: how far turned crops of rendered pictures, scaled down
+with 1 to 4 x 4 samples a bin, are from the mean over each bin's area, and what they cost. `weights`: a picture from
+array to detections, for detectors of these weights files in turn, on rendered pictures or those of a folder. `engines`:
+a picture of 640 x 480 from array to detections, on each engine in turn, and what starting takes; `peer`: beside it the
 ONNX files of others, resizing included, what follows the file left out.
 """
 
@@ -28,19 +29,15 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
-from upright.detector.settings import PRESETS
 from upright.errors import InputError
 from upright.output import refuse_unwritable, whole_file
 from upright.tools.command import run
+from upright.tools.head_timing import Work, crop_pairs, detector_pairs
 from upright.tools.report import table, write_block
 
-STRIDES = (4, 8, 16, 32)
-CHANNELS = 256
 MEMORY_CASES = ((800, 2000), (1600, 1000), (1600, 2000))  # side, proposals
-Work = Callable[[], object]
 
 
 def main() -> None:
@@ -196,47 +193,6 @@ def timed(work: Work, device) -> float:
     return time.perf_counter() - start
 
 
-def crop_pairs(device, transformers: int, proposals: int = 1000, side: int = 800) -> dict[str, tuple[Work, Work]]:
-    import torch
-
-    from upright.detector.model import build_pool
-
-    names = [*(str(i) for i in range(len(STRIDES) - 1)), "pool"]
-    maps = {
-        name: torch.randn(1, CHANNELS, side // stride, side // stride, device=device)
-        for name, stride in zip(names, STRIDES, strict=True)
-    }
-    boxes = [random_boxes(proposals, side).to(device)]
-
-    def pool(count: int) -> torch.nn.Module:
-        settings = replace(PRESETS["mobilenet"], channels=CHANNELS, transformers=count)
-        return build_pool(settings, STRIDES).to(device)
-
-    def inference(crops: torch.nn.Module) -> Work:
-        def work() -> None:
-            with torch.inference_mode():
-                crops(maps, boxes, [(side, side)])
-
-        return work
-
-    def training(crops: torch.nn.Module) -> Work:
-        leaves = {name: level.clone().requires_grad_() for name, level in maps.items()}
-        gradient = torch.randn(proposals, CHANNELS, 7, 7, device=device)
-
-        def work() -> None:
-            for leaf in leaves.values():
-                leaf.grad = None
-            crops(leaves, boxes, [(side, side)]).backward(gradient)
-
-        return work
-
-    ours, theirs = pool(transformers), pool(0)
-    return {
-        "crop_inference": (inference(ours), inference(theirs)),
-        "crop_training": (training(ours), training(theirs)),
-    }
-
-
 def measure_memory(device: str, transformers: int) -> tuple[dict[str, object], list[list[str]]]:
     """Peak memory of both sides in each case, as figures and as rows of a table."""
     from tqdm import tqdm
@@ -280,62 +236,6 @@ def resident(field: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     (line,) = [line for line in lines if line.startswith(f"{field}:")]
     return int(line.split()[1]) / 1024
-
-
-def random_boxes(count: int, side: int):
-    """Boxes (count, 4) of people, 24 to 360 px high, spread over a square picture."""
-    import torch
-
-    height = 24 * 15 ** torch.rand(count)
-    width = height * (0.3 + 0.4 * torch.rand(count))
-    x, y = torch.rand(count) * (side - width), torch.rand(count) * (side - height)
-    return torch.stack([x, y, x + width, y + height], dim=1)
-
-
-def detector_pairs(device, transformers: int) -> dict[str, tuple[Work, Work]]:
-    import torch
-
-    from upright.detector.model import build_detector
-
-    settings = replace(PRESETS["light"], transformers=transformers)
-    models = []
-    for one in (settings, replace(settings, transformers=0)):
-        torch.manual_seed(0)  # the same backbone and proposals in both
-        model = build_detector(one).to(device)
-        models.append(model)
-    # Both learn from the same crop of a picture, and look at the same whole one.
-    crop = [torch.rand(3, settings.crop_height, settings.crop_width, device=device) for _ in range(2)]
-    whole = [torch.rand(3, settings.min_size, 640, device=device)]
-    targets = [
-        {
-            "boxes": random_boxes(8, settings.crop_height).to(device),
-            "labels": torch.ones(8, dtype=torch.int64, device=device),
-            "ignore": torch.zeros(8, dtype=torch.bool, device=device),
-        }
-        for _ in crop
-    ]
-
-    def inference(model: torch.nn.Module) -> Work:
-        def work() -> None:
-            model.eval()
-            with torch.inference_mode():
-                model(whole)
-
-        return work
-
-    def training(model: torch.nn.Module) -> Work:
-        def work() -> None:
-            model.train()
-            model.zero_grad(set_to_none=True)
-            sum(model(crop, targets).values()).backward()
-
-        return work
-
-    ours, theirs = models
-    return {
-        "detector_inference": (inference(ours), inference(theirs)),
-        "detector_training": (training(ours), training(theirs)),
-    }
 
 
 def device_name(device) -> str:

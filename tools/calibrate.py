@@ -5,9 +5,10 @@
         --output runs/people/calibrated.safetensors --plot docs/pictures/reliability.png --json calibration.json
 
 The pictures have to be ones that the weights were not trained on: other files, or with --hold-out those that
-tools/train.py held out with the same files and the same number. They also choose the default threshold, the score of
-the best F1. Fitted anew where the weights are calibrated already. Written are the same tensors with the settings
-score_scale, score_shift and threshold; tools/train.py starts without them.
+tools/train.py held out with the same files and the same number. They also choose the default threshold: the score of
+the best F1, of those that show few false people on pictures without anybody. Fitted anew where the weights are
+calibrated already. Written are the same tensors with the settings score_scale, score_shift and threshold;
+tools/train.py starts without them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--output", type=Path, required=True, metavar="FILE", help="the calibrated weights")
     p.add_argument("--plot", type=Path, metavar="FILE", help="share of right detections by score (.png, .pdf, .svg)")
     p.add_argument("--json", type=Path, metavar="FILE", help="all figures")
+    p.add_argument(
+        "--false-people",
+        type=float,
+        default=0.05,
+        metavar="N",
+        help="that the default threshold may show on a picture without anybody, on average (default 0.05)",
+    )
     p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)")
     p.add_argument("--workers", type=int, default=1, help="threads that load pictures (default 1)")
     data = p.add_argument_group("pictures that were not trained on")
@@ -51,6 +59,8 @@ def main() -> None:
     arguments = parser().parse_args()
     if arguments.workers < 1:
         raise InputError(f"--workers {arguments.workers} is not a number of threads: use 1 or more")
+    if not arguments.false_people >= 0:
+        raise InputError(f"--false-people {arguments.false_people:g} is not a number of people: use 0 or more")
     for path in (arguments.output, arguments.plot, arguments.json):
         if path:
             refuse_unwritable(path)
@@ -58,7 +68,7 @@ def main() -> None:
 
     # Imported late, so that --help and bad arguments are answered at once.
     from upright.detector.engines.torch_engine import TorchEngine, choose_device
-    from upright.detector.evaluation.at_threshold import figures_at_threshold
+    from upright.detector.evaluation.at_threshold import figures_at_threshold, quiet_above
     from upright.detector.evaluation.calibration import best_threshold, fit_calibration, judge, reliability
     from upright.detector.inference import detect_dataset
     from upright.detector.weights import load_detector, read_metadata, save_with_settings
@@ -74,9 +84,13 @@ def main() -> None:
     before, after = reliability(scores, right), reliability(calibrated, right)
 
     people = int((~dataset.annotations.ignore & (dataset.annotations.category == 1)).sum())
-    best = best_threshold(calibrated, right, people)
-    threshold = math.floor(1000 * best) / 1000 if best is not None else settings.threshold
     shown = replace(detections, scores=calibration(detections.scores))
+    loud = quiet_above(dataset.annotations, shown, arguments.false_people)
+    best = best_threshold(calibrated, right, people, above=loud)
+    threshold = settings.threshold
+    if best is not None:
+        rounded = math.floor(1000 * best) / 1000
+        threshold = rounded if rounded > loud else math.ceil(1000 * best) / 1000
     at = figures_at_threshold(dataset.annotations, shown, threshold)
     figures = {
         "pictures": len(dataset),
@@ -84,6 +98,7 @@ def main() -> None:
         "score_scale": calibration.scale,
         "score_shift": calibration.shift,
         "threshold": threshold,
+        "false_people": arguments.false_people,
         "before": before.to_json(),
         "after": after.to_json(),
         "at_threshold": at,

@@ -21,6 +21,7 @@ from upright.errors import InputError, InputWarning
 EXTRAS = {
     **dict.fromkeys(("torch", "torchvision", "safetensors", "albumentations", "tensorboard", "onnx"), "train"),
     "scipy": "matlab",
+    "nncf": "int8",
     "h5py": "experiments",
     "trackers": "tracks",
     "motmetrics": "test",

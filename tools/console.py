@@ -17,6 +17,12 @@ def train() -> None:
     run(main)
 
 
+def average() -> None:
+    from upright.tools.average import main
+
+    run(main)
+
+
 def calibrate() -> None:
     from upright.tools.calibrate import main
 

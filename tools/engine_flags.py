@@ -34,8 +34,8 @@ def add_engine_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup, 
         "--size",
         type=int,
         metavar="N",
-        help="look at pictures N pixels on their shorter side, with torch: larger finds smaller people, for more time "
-        "(default: the weights' own)",
+        help="look at pictures N x N pixels large at most, with torch: larger finds smaller people, for more time "
+        "(default: the weights' own, 640 of the released ones; a higher limit of longer sides grows with it)",
     )
     parser.add_argument(
         "--tiles",

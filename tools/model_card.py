@@ -170,6 +170,7 @@ def calibration_lines(figures: dict[str, Any], plot: Path, card: Path) -> list[s
         f"Fitted on {figures['pictures']} pictures that were not trained on: scale {figures['score_scale']:.4f}, "
         f"shift {figures['score_shift']:.4f} of the logit. Expected calibration error "
         f"{number(before['expected_error'])} before, {number(after['expected_error'])} after. The default threshold "
-        f"{figures['threshold']:.3g} is the one with the best F1 there: precision {percent(shown['precision'])}, "
+        f"{figures['threshold']:.3g} has the best F1 there of those that show at most "
+        f"{figures['false_people']:g} people on a picture without anybody: precision {percent(shown['precision'])}, "
         f"recall {percent(shown['recall'])} of {shown['people']} people.",
     ]

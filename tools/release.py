@@ -62,6 +62,8 @@ def main() -> None:
     lines = [f"`{arguments.output.name}`, {size / 1e6:.1f} MB, float16. Trained by", ""]
     for stage in stages(provenance):
         lines += ["```", stage["command"], "```", "", f"up to step {stage['steps']}.", ""]
+    if "average" in provenance:
+        lines += ["First stage averaged by", "", "```", provenance["average"]["command"], "```", ""]
     if "calibration" in provenance:
         lines += ["Scores calibrated by", "", "```", provenance["calibration"]["command"], "```", ""]
     lines += ["Settings:", "", "```json", settings.to_json(), "```"]

@@ -159,8 +159,8 @@ def training_pictures(
 
     crop = (settings.crop_height, settings.crop_width)
     half = (settings.crop_height // 2, settings.crop_width // 2)
-    whole = Augmentation(settings.min_size, crop, arguments.min_height, arguments.turn)
-    quarter = Augmentation(settings.min_size // 2, half, arguments.min_height, arguments.turn)
+    whole = Augmentation(settings.training_side, crop, arguments.min_height, arguments.turn)
+    quarter = Augmentation(settings.training_side // 2, half, arguments.min_height, arguments.turn)
     return TrainingPictures(parts, whole, seed, quarter, arguments.mosaics)
 
 

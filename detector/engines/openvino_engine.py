@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,8 @@ class OpenVINOEngine(ExportedEngine):
         if precision == "bfloat16" and not native:
             print("warning: this processor does not multiply in bfloat16: it runs, but no faster", file=sys.stderr)
         half = precision == "bfloat16" or (precision == "auto" and native)
-        super().__init__(file, f"OpenVINO {'bfloat16' if half else 'float32'}")
+        coarse = "int8, " if file.precision == "int8" else ""
+        super().__init__(file, f"OpenVINO {coarse}{'bfloat16' if half else 'float32'}")
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
@@ -52,11 +53,13 @@ class OpenVINOEngine(ExportedEngine):
         if folder is not None:
             options["CACHE_DIR"] = str(folder)
         model = core.read_model(str(file.path))
-        shuffle_at_once(model)
         if half:
+            shuffle_by_convolution(model)
             for node in model.get_ops():
                 if not any(part in node.get_friendly_name() for part in COARSE):
                     node.get_rt_info()[KEEP_PRECISION] = ""
+        else:
+            shuffle_at_once(model)
         self._core, self._model, self._options = core, model, options
         self._any_size = self._request = core.compile_model(model, "CPU", options).create_infer_request()
         self._shape: tuple[int, ...] = ()
@@ -86,20 +89,62 @@ class OpenVINOEngine(ExportedEngine):
         return [(layer.node_name, layer.real_time.total_seconds()) for layer in self._request.profiling_info]
 
 
+def shuffle_by_convolution(model: openvino.Model) -> None:
+    """Shuffle channels by the 1 x 1 convolutions that read them; one of zeros and ones where no convolution reads.
+
+    A shuffle only moves memory, which takes longer than the units for products of bfloat16 matrices take to choose the
+    same channels, exactly. In float32 it does not pay; see `shuffle_at_once`.
+    """
+    for before, after in shuffles(model):
+        both = before.input_value(0)
+        channels = both.get_partial_shape()[1].get_length()
+        # Channel 2 j of the shuffled map is channel j of the first half, 2 j + 1 of the second.
+        chosen = np.eye(channels, dtype=np.float32)[np.arange(channels).reshape(2, -1).T.ravel()]
+        reader = next(iter(after.output(0).get_target_inputs())).get_node()
+        if reader.get_type_name() != "VariadicSplit":
+            after.output(0).replace(one_by_one(both, chosen, f"{after.get_friendly_name()}/chosen"))
+            continue
+        passed, rest = np.split(chosen, 2)
+        convolution = next(iter(reader.output(1).get_target_inputs())).get_node()
+        weights = constant(convolution.input_value(1).get_node())[:, :, 0, 0] @ rest
+        convolution.output(0).replace(one_by_one(both, weights, convolution.get_friendly_name()))
+        reader.output(0).replace(one_by_one(both, passed, f"{after.get_friendly_name()}/passed"))
+
+
+def constant(node: openvino.Node) -> np.ndarray:
+    """The numbers of a constant, float32, which files of half the size keep in float16 and convert."""
+    while node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    return node.get_data().astype(np.float32)
+
+
+def one_by_one(maps: openvino.Output, weights: np.ndarray, name: str) -> openvino.Output:
+    """A 1 x 1 convolution of maps (B, C, H, W) by weights (K, C)."""
+    weights = opset13.constant(np.ascontiguousarray(weights[:, :, None, None]))
+    convolution = opset13.convolution(maps, weights, [1, 1], [0, 0], [0, 0], [1, 1])
+    convolution.set_friendly_name(name)
+    return convolution.output(0)
+
+
 def shuffle_at_once(model: openvino.Model) -> None:
     """Make one layer of each shuffle of channels, which OpenVINO does not see by itself where sides are free.
 
     Reshaped and transposed the maps would change their layout in memory twice.
     """
-    for node in model.get_ops():
+    for before, after in shuffles(model):
+        shuffle = opset13.shuffle_channels(before.input_value(0), 1, 2)
+        shuffle.set_friendly_name(after.get_friendly_name())
+        after.output(0).replace(shuffle.output(0))
+
+
+def shuffles(model: openvino.Model) -> Iterator[tuple[openvino.Node, openvino.Node]]:
+    """The first and the last node of each shuffle of channels: maps reshaped, transposed, reshaped."""
+    for node in model.get_ordered_ops():
         if node.get_type_name() != "Transpose" or SHUFFLED not in node.get_friendly_name():
             continue
         before, after = node.input_value(0).get_node(), [to.get_node() for to in node.output(0).get_target_inputs()]
-        if [one.get_type_name() for one in (before, *after)] != ["Reshape", "Reshape"]:
-            continue
-        shuffle = opset13.shuffle_channels(before.input_value(0), 1, 2)
-        shuffle.set_friendly_name(after[0].get_friendly_name())
-        after[0].output(0).replace(shuffle.output(0))
+        if [one.get_type_name() for one in (before, *after)] == ["Reshape", "Reshape"]:
+            yield before, after[0]
 
 
 def cache_folder() -> Path | None:

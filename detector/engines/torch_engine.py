@@ -32,7 +32,7 @@ class TorchEngine:
         self.name = f"torch {'bfloat16' if self._half else 'float32'}"
 
     def resize(self, side: int) -> None:
-        """Look at pictures `side` pixels on their shorter side, the longer side's limit in proportion."""
+        """Look at pictures `side` pixels on their shorter side at most, the longer side's limit in proportion."""
         largest = round(side * self.settings.max_size / self.settings.min_size)
         self.settings = replace(self.settings, min_size=side, max_size=largest)
         self.model.transform.min_size, self.model.transform.max_size = (side,), largest

@@ -6,6 +6,7 @@ union); detections on ignore regions count neither way; whoever is not ignored i
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,23 @@ def figures_at_threshold(annotations: Annotations, detections: Detections, thres
             "alarmed_share": _share(int((alarms[empty] > 0).sum()), int(empty.sum())),
         },
     }
+
+
+def quiet_above(annotations: Annotations, detections: Detections, most: float) -> float:
+    """The score above which a detector cries wolf at most so often on pictures without people.
+
+    Args:
+        annotations: of the data set.
+        detections: of the same pictures.
+        most: false people a picture without any person or ignored group of them.
+
+    Returns:
+        the highest score of those that are too many; -inf where none is.
+    """
+    empty = np.bincount(annotations.image_index, minlength=len(annotations.image_ids)) == 0
+    scores = np.sort(detections.scores[empty[detections.image_index]])[::-1]
+    allowed = math.floor(most * empty.sum())
+    return float(scores[allowed]) if len(scores) > allowed else -math.inf
 
 
 def _share(part: int, whole: int) -> float | None:

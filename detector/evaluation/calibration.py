@@ -179,21 +179,22 @@ def reliability(
     return Reliability(low, high, mean_score, share, count)
 
 
-def best_threshold(scores: np.ndarray, right: np.ndarray, people: int) -> float | None:
+def best_threshold(scores: np.ndarray, right: np.ndarray, people: int, above: float = -np.inf) -> float | None:
     """The score from which on detections have the best F1, the harmonic mean of precision and recall.
 
     Args:
         scores: float (j,), of `judge`.
         right: bool (j,), of `judge`; each right one found a person of its own.
         people: how many there were to be found.
+        above: lower scores and this one are out of the question.
 
     Returns:
-        the lowest score that still counts, the highest of equally good ones; None where nobody was found.
+        the lowest score that still counts, the highest of equally good ones; None where nobody was found above.
     """
     order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
     falling, hits = np.asarray(scores, np.float64)[order], np.cumsum(np.asarray(right, bool)[order])
-    if not len(hits) or not hits[-1]:
+    if not (hits[falling > above] > 0).any():
         return None
     whole = np.append(falling[1:] < falling[:-1], True)  # equal scores come or go together
     f1 = 2 * hits / (np.arange(1, len(hits) + 1) + people)
-    return float(falling[np.argmax(np.where(whole, f1, -1))])
+    return float(falling[np.argmax(np.where(whole & (falling > above), f1, -1))])

@@ -51,7 +51,7 @@ def training_pictures(options: argparse.Namespace, settings: Settings, turn: flo
         seed: of all that is drawn.
     """
     crop = (settings.crop_height, settings.crop_width)
-    return MarkedPictures(parts(options, turn), Augmentation(settings.min_size, crop, MIN_HEIGHT, turn), seed)
+    return MarkedPictures(parts(options, turn), Augmentation(settings.training_side, crop, MIN_HEIGHT, turn), seed)
 
 
 def posed_pictures(pictures: MarkedPictures, most: int) -> Iterator[Pair]:

@@ -112,3 +112,10 @@ def test_a_pose_is_told_where_all_parts_are_taught(change: dict, told: bool) -> 
 def test_a_taught_detector_survives_json() -> None:
     settings = replace(PRESETS["light"], teach=0.5, taught=("head", "whole", "legs", "torso"), second_look="canonical")
     assert Settings.from_dict(json.loads(settings.to_json())) == settings
+
+
+@pytest.mark.parametrize(
+    ("sides", "side"), [((640, 640), 480), ((480, 864), 480), ((1024, 2048), 1024), ((600, 700), 525)]
+)
+def test_training_pictures_are_scaled_as_pictures_are_at_inference(sides: tuple[int, int], side: int) -> None:
+    assert Settings(min_size=sides[0], max_size=sides[1]).training_side == side

@@ -16,7 +16,8 @@ from upright.detector.model import build_detector
 from upright.detector.settings import Settings
 from upright.detector.video_writer import write_picture
 from upright.detector.weights import save_weights
-from upright.tools.benchmark import compare, crop_pairs, main, peak_memory
+from upright.tools.benchmark import compare, main, peak_memory
+from upright.tools.head_timing import crop_pairs, detector_pairs
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +31,10 @@ def test_medians_and_their_ratio_are_reported() -> None:
 
 
 def test_both_sides_of_every_pair_run() -> None:
-    for ours, theirs in crop_pairs(torch.device("cpu"), 4, proposals=10, side=128).values():
+    device = torch.device("cpu")
+    pairs = crop_pairs(device, 4, proposals=10, side=128) | detector_pairs(device, 4)
+    assert {"taught_inference", "second_look_inference"} < pairs.keys()
+    for ours, theirs in pairs.values():
         ours()
         theirs()
 

@@ -109,6 +109,7 @@ def test_a_detector_that_knows_nothing_is_refused_and_nothing_is_written(tiny: S
     [
         ("missing.safetensors --dataset synthetic --output o", "missing.safetensors"),
         ("w --dataset synthetic --output o --workers 0", "--workers 0"),
+        ("w --dataset synthetic --output o --false-people -1", "--false-people -1"),
         ("w --dataset synthetic --output o --hold-out 1", "--hold-out 1"),
         ("w --dataset coco --output o", "--root"),
     ],

@@ -88,7 +88,7 @@ def test_the_peers_that_are_released_can_be_set_beside_ours(report: dict[str, An
 
 def test_the_plot_is_named_as_it_is_seen_from_the_card(tmp_path: Path) -> None:
     plot = tmp_path / "docs/r.png"
-    figures = {"pictures": 9, "score_scale": 1.5, "score_shift": -0.25, "threshold": 0.4}
+    figures = {"pictures": 9, "score_scale": 1.5, "score_shift": -0.25, "threshold": 0.4, "false_people": 0.05}
     figures |= {"before": {"expected_error": 0.2}, "after": {"expected_error": None}, "at_threshold": AT_THRESHOLD}
     with pytest.raises(InputError, match=r"r\.png is missing"):
         calibration_lines(figures, plot, tmp_path / "weights/README.md")

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import openvino
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from upright.datasets.synthetic import SyntheticPedestrians
 from upright.detector.detected import Detected
 from upright.detector.engines import choice
 from upright.detector.engines.choice import RELEASED, choose, open_engine
+from upright.detector.engines.openvino_engine import shuffle_at_once, shuffle_by_convolution, shuffles
 from upright.detector.exported_file import read_exported
 from upright.detector.weights import read_metadata
 from upright.errors import InputError
@@ -171,3 +173,17 @@ def test_a_video_of_one_size_shows_the_same_people_as_its_pictures(street, monke
         assert_same(second, first)
         assert_same(third, first)
     assert_same(engine.detect([street[:, :200]])[0], open_engine(None, "onnxruntime").detect([street[:, :200]])[0])
+
+
+@pytest.mark.parametrize("way", [shuffle_at_once, shuffle_by_convolution])
+def test_channels_shuffled_in_another_way_are_the_same_channels(way, street) -> None:
+    core = openvino.Core()
+    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    expected = core.compile_model(core.read_model(str(RELEASED)), "CPU", options)([street])
+    model = core.read_model(str(RELEASED))
+    assert len(list(shuffles(model))) == 16
+    way(model)
+    assert not list(shuffles(model))
+    found = core.compile_model(model, "CPU", options)([street])
+    for one, other in zip(found.values(), expected.values(), strict=True):
+        np.testing.assert_allclose(one[:10], other[:10], rtol=1e-4, atol=1e-4)

@@ -9,7 +9,7 @@ import pytest
 
 from upright.datasets.sample import Annotations
 from upright.detector.evaluation import Detections
-from upright.detector.evaluation.at_threshold import HEIGHTS, figures_at_threshold
+from upright.detector.evaluation.at_threshold import HEIGHTS, figures_at_threshold, quiet_above
 from upright.detector.evaluation.calibration import judge
 
 HEIGHTS_OF_PEOPLE = [8, 16, 31.9, 32, 64, 128, 256, 400]
@@ -54,6 +54,14 @@ def test_every_figure_by_hand() -> None:
         "false_people": 4 / 4,
         "empty": {"pictures": 2, "false_people": 1.0, "alarmed": 1, "alarmed_share": 0.5},
     }
+
+
+@pytest.mark.parametrize(("most", "above"), [(0, 0.9), (0.49, 0.9), (0.5, 0.5), (1, 0.4), (1.5, -np.inf)])
+def test_above_it_no_more_are_shown_on_pictures_without_people(most: float, above: float) -> None:
+    assert quiet_above(STREET, FOUND, most) == above
+    if above > 0:
+        assert figures_at_threshold(STREET, FOUND, np.nextafter(above, 1))["empty"]["false_people"] <= most
+        assert figures_at_threshold(STREET, FOUND, above)["empty"]["false_people"] > most
 
 
 def test_without_detections_nobody_is_found_and_nothing_is_false() -> None:

@@ -228,14 +228,15 @@ def test_reliability_by_hand() -> None:
     assert reliability(np.array([0.4, 0.8]), np.array([True, True])).expected_error == pytest.approx(0.4)
 
 
-@given(judged, st.integers(0, 10))
-def test_the_best_threshold_is_the_one_that_trying_all_of_them_finds(pairs, missed: int) -> None:
+@given(judged, st.integers(0, 10), st.none() | st.floats(0, 1))
+def test_the_best_threshold_is_the_one_that_trying_all_of_them_finds(pairs, missed: int, above: float | None) -> None:
     people = sum(right for _, right in pairs) + missed
     best, expected = 0.0, None
-    for threshold in sorted({score for score, _ in pairs}, reverse=True):
+    for threshold in sorted({score for score, _ in pairs if above is None or score > above}, reverse=True):
         shown = [right for score, right in pairs if score >= threshold]
         precision, recall = sum(shown) / len(shown), sum(shown) / people if people else 0
         f1 = 2 * precision * recall / (precision + recall) if sum(shown) else 0
         if f1 > best + 1e-12:
             best, expected = f1, threshold
-    assert best_threshold(*columns(pairs), people) == expected
+    limit = {} if above is None else {"above": above}
+    assert best_threshold(*columns(pairs), people, **limit) == expected

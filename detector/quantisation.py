@@ -1,0 +1,81 @@
+"""Exported detectors in int8: NNCF quantises the heavy layers, by the values that pictures of their use give."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import openvino
+from openvino.passes import ConstantFolding, Manager
+
+from upright.datasets.pictures import PICTURE_SUFFIXES, read_picture
+from upright.detector.engines.openvino_engine import COARSE, shuffle_at_once
+from upright.detector.picture_size import reduced, refuse_thin
+from upright.detector.settings import Settings
+from upright.errors import InputError
+
+os.environ.setdefault("NNCF_CI", "1")  # read by NNCF, which else tells its makers over the network how it is called
+import nncf
+
+PICTURES = 128  # that the ranges of values are taken from
+
+
+def calibration_pictures(folder: str | Path, count: int = PICTURES) -> list[Path]:
+    """Pictures of a folder and the folders in it, spread evenly over their names.
+
+    Args:
+        folder: of pictures such as the detector is to see; what it is evaluated on does not belong there.
+        count: how many at most.
+
+    Raises:
+        InputError: there is no such folder, or no picture in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder: give one with pictures to quantise by")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    if not found:
+        raise InputError(f"no pictures in the folder {folder}: give one with {PICTURES} such as the detector will see")
+    used = min(count, len(found))
+    return [found[i * len(found) // used] for i in range(used)]
+
+
+def quantised(model: openvino.Model, settings: Settings, pictures: Sequence[Path]) -> openvino.Model:
+    """A detector whose heavy layers compute in int8: ranges by NNCF's post-training quantisation, biases corrected.
+
+    Args:
+        model: an exported detector, float32, that takes one picture; it is changed in place.
+        settings: of the detector.
+        pictures: at least one, read one after the other.
+
+    Raises:
+        InputError: a picture that cannot be read, or is too thin for the detector.
+    """
+    folding = Manager()
+    folding.register_pass(ConstantFolding())
+    folding.run_passes(model)  # so that NNCF sees which constants are biases, and corrects them
+    shuffle_at_once(model)  # before rounding of int8 stands between its layers, which would hide it from the engine
+    nncf.set_log_level(logging.ERROR)
+    # What is no coarse part stays float32: with 256 steps a pixel of a wide picture is lost, and an angle of a crop.
+    others = f"^(?!.*({'|'.join(map(re.escape, COARSE))})).*$"
+    return nncf.quantize(
+        model,
+        nncf.Dataset(list(pictures), partial(_pixels, settings)),
+        subset_size=len(pictures),
+        ignored_scope=nncf.IgnoredScope(patterns=[others]),
+    )
+
+
+def _pixels(settings: Settings, path: Path) -> np.ndarray:
+    image = reduced(read_picture(path))
+    height, width = image.shape[:2]
+    try:
+        refuse_thin(width, height, min_size=settings.min_size, max_size=settings.max_size)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; take it out of the folder") from None
+    return image

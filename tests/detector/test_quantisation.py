@@ -1,0 +1,137 @@
+"""Detectors in int8 find what they find in float32, and say what they are."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+from PIL import Image
+
+from upright.datasets.synthetic import SyntheticPedestrians
+from upright.detector.engines.choice import RELEASED, open_engine
+from upright.detector.engines.openvino_engine import COARSE
+from upright.detector.export import export_openvino
+from upright.detector.exported_file import read_exported
+from upright.errors import InputError
+from upright.tools import command, export
+
+pytest.importorskip("nncf", reason="nncf, of the extra int8, is not installed")
+
+from upright.detector.quantisation import calibration_pictures
+
+
+@pytest.fixture(scope="module")
+def streets() -> list[np.ndarray]:
+    pictures = SyntheticPedestrians("val")
+    return [pictures[i].image for i in range(6)]
+
+
+@pytest.fixture(scope="module")
+def folder(streets, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    for i, image in enumerate(streets):
+        Image.fromarray(image).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def int8(folder, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("int8") / "a.xml"
+    export_openvino(path, RELEASED, pictures=calibration_pictures(folder))
+    return path
+
+
+@pytest.mark.slow
+def test_the_people_are_those_of_float32(int8, streets) -> None:
+    engine = open_engine(int8, precision="float32")
+    assert engine.name == "OpenVINO int8, float32"
+    exact = open_engine(None, "openvino", precision="float32")
+    apart = []
+    for found, wanted in zip(engine.detect(streets), exact.detect(streets), strict=True):
+        for box, score in zip(wanted.above(0.5).boxes, wanted.above(0.5).scores, strict=True):
+            nearest = np.abs(found.boxes - box).max(axis=1).argmin()
+            share = np.abs(found.boxes[nearest] - box).max() / (box[2:] - box[:2]).max()
+            apart.append((share, abs(found.scores[nearest] - score)))
+    assert len(apart) > 10
+    shares, scores = np.median(apart, axis=0)
+    assert shares < 0.02
+    assert scores < 0.03
+
+
+@pytest.mark.slow
+def test_what_is_heavy_is_int8_and_nothing_else(int8) -> None:
+    nodes = openvino.Core().read_model(int8).get_ops()
+    rounded = [node.output(0).get_target_inputs() for node in nodes if node.get_type_name() == "FakeQuantize"]
+    takers = {taker.get_node().get_friendly_name() for takers in rounded for taker in takers}
+    assert all(any(part in name for part in COARSE) for name in takers)
+    for layer in ("/backbone/backbone/conv1/conv1.0/", "/head.3/predict/", "/box_head/first/", "/box_head/score/"):
+        assert [name for name in takers if layer in name]
+    assert int8.with_suffix(".bin").stat().st_size < 0.6 * RELEASED.stat().st_size
+
+
+@pytest.mark.slow
+def test_a_file_in_int8_says_so(int8) -> None:
+    assert read_exported(int8) == replace(read_exported(RELEASED), path=int8, precision="int8")
+
+
+def test_pictures_are_spread_over_the_folder(folder) -> None:
+    assert [path.stem for path in calibration_pictures(folder, 3)] == ["0", "2", "4"]
+    assert len(calibration_pictures(folder, 100)) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", [b"no picture", "thin"])
+def test_a_picture_that_cannot_be_used_is_named(content, tmp_path) -> None:
+    if content == "thin":
+        Image.fromarray(np.zeros((1, 2000, 3), np.uint8)).save(tmp_path / "odd.png")
+    else:
+        (tmp_path / "odd.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"odd\.png"):
+        export_openvino(tmp_path / "a.xml", RELEASED, pictures=[tmp_path / "odd.png"])
+    assert not list(tmp_path.glob("*.xml"))
+
+
+def refused(flags: list[str], folder: Path, monkeypatch, capsys) -> str:
+    """The one line that `tools/export.py` ends with."""
+    monkeypatch.setattr(sys, "argv", ["export.py", *flags])
+    # What `run` changes for a process of its own.
+    monkeypatch.setattr(command, "STOPPING", [])
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    with pytest.raises(SystemExit) as end:
+        command.run(export.main)
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert not list(folder.iterdir())
+    return line
+
+
+INT8 = ["--precision", "int8", "--format", "openvino", "--output", "a.xml"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (INT8, "add --calibration FOLDER"),
+        ([*INT8, "--calibration", "."], "no pictures in the folder"),
+        ([*INT8, "--calibration", "nowhere"], "nowhere is no folder"),
+        ([*INT8, "--calibration", ".", "--calibration-pictures", "0"], "use 1 or more"),
+        ([*INT8, "--calibration", ".", "--batch"], "leave --batch out"),
+        (["--precision", "int8", "--calibration", ".", "--output", "a.onnx"], "add --format openvino"),
+        (["--calibration", ".", "--output", "a.onnx"], "add --precision int8"),
+    ],
+)
+def test_flags_that_cannot_be_used_are_one_line(flags, words, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words in refused(flags, tmp_path, monkeypatch, capsys)
+
+
+def test_without_nncf_one_line_says_what_to_install(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    monkeypatch.delitem(sys.modules, "upright.detector.quantisation")
+    assert "extra 'int8'" in refused([*INT8, "--calibration", "."], tmp_path, monkeypatch, capsys)
