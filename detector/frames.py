@@ -47,16 +47,20 @@ def read_frames(
 def _video(source: Source, notes: list[str], selection: Selection) -> Iterator[Frame]:
     reader = VideoReader(source.path if source.stream is None else source.stream)
     chooser, chosen = Chooser(selection), 0
-    with closing(reader.decoded()) as frames:
-        for number, (seconds, frame) in enumerate(frames):
+    sizes = set()
+    with closing(reader.decoded(selection.start)) as frames:
+        for seconds, frame in frames:
             if chooser.wants(seconds):
                 chosen += 1
+                sizes.add((frame.width, frame.height))
                 form = replace(reader.format, start=selection.start, end=selection.until)
-                yield Frame(source, turned(frame), number, reader.fps, seconds, form)
+                yield Frame(source, turned(frame), reader.read - 1, reader.fps, seconds, form)
             if chooser.over:
                 break
     if chosen == 0:
         raise InputError(f"{source.name} has no frame from {selection.start:g} s on: it ends before")
+    if len(sizes) > 1:
+        notes.append(f"{source.name}: its pictures are not all of one size; its annotated copy keeps that of the first")
     if reader.damaged:
         notes.append(
             f"{source.name}: {reader.damaged} frame{'s' * (reader.damaged != 1)} could not be decoded; the copy goes "

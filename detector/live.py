@@ -68,6 +68,7 @@ class LiveReader:
         self._newest: tuple[int, float, Any] | None = None
         self._over = False
         self._began: float | None = None
+        self._size: tuple[int, int] | None = None
         container, video = self._connect()
         rate = video.average_rate or video.guessed_rate
         self.fps = float(rate) if rate and 0 < rate <= 240 else 25.0
@@ -155,19 +156,18 @@ class LiveReader:
 
     def _decode(self, container: Any, video: Any) -> None:
         """Until it ends; damaged pictures are passed over."""
-        size = None
         for packet in container.demux(video):
             try:
                 frames = packet.decode()
             except av.FFmpegError:
                 continue
             for frame in frames:
-                if size not in (None, (frame.width, frame.height)):
+                if self._size not in (None, (frame.width, frame.height)):
                     self._tell(
                         f"{self._stream.shown} changed its size to {frame.width} x {frame.height}; "
                         "its annotated copy keeps the first one"
                     )
-                size = (frame.width, frame.height)
+                self._size = (frame.width, frame.height)
                 now = monotonic()
                 with self._news:
                     self._began = now if self._began is None else self._began

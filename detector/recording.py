@@ -89,6 +89,8 @@ class Recorder:
         self._watched = watched
         self._source: Source | None = None
         self._begun: list[Output] = []  # with this source
+        self._finished = 0  # so many of them
+        self._last: tuple[Event, ...] = ()
         self._tracker: PersonTracker | None = None
         self._watcher = Watcher(watched)
         self._people = 0
@@ -113,19 +115,20 @@ class Recorder:
         """The source was read to its end."""
         if self._source is None:
             return
-        last = tuple(self._watcher.end())
-        for output in self._outputs:
-            output.finish(last)
+        self._last += tuple(self._watcher.end())
+        for output in self._begun:
+            output.finish(self._last)
+            self._finished += 1
         self._count()
 
     def stop(self) -> None:
-        """The source was broken off: what was found until then is kept, by the outputs that can."""
+        """The source was broken off, or could not be finished: what was found is kept, by the outputs that can."""
         if self._source is None:
             return
-        last = tuple(self._watcher.end())
-        for output in self._begun:
+        self._last += tuple(self._watcher.end())
+        for output in self._begun[self._finished :]:
             try:
-                output.finish(last)
+                output.finish(self._last)
             except Exception:  # one that cannot be finished does not keep the others from it
                 with suppress(Exception):
                     output.discard()
@@ -155,7 +158,7 @@ class Recorder:
 
     def _begin(self, frame: Frame) -> None:
         self._source = frame.source
-        self._begun = []
+        self._begun, self._finished, self._last = [], 0, ()
         self._people = 0
         self._watcher = Watcher(self._watched)
         self._tracker = None

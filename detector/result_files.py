@@ -44,24 +44,32 @@ class GrowingFile:
         self._sources += 1
 
     def append(self, text: str) -> None:
-        """Write at the end; what is written when this returns is with the system, and readers see it."""
+        """Write at the end, all or nothing; what is written when this returns is with the system, readers see it."""
         if self._file is None:
             raise ValueError("no source has begun")
         # As they are, file names that are no UTF-8.
         rest = memoryview(text.encode("utf-8", "surrogateescape"))
-        while rest:
-            written = self._file.write(rest) or 0
-            self._size += written
-            rest = rest[written:]
+        size = self._size + len(rest)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) or 0 :]
+        except OSError:  # no half of a line where the disk is full
+            self._cut(self._size)
+            raise
+        self._size = size
 
     def roll_back(self) -> None:
         """Forget what was written since `begin`."""
         if self._file is None:
             return
-        self._file.truncate(self._mark)
-        self._file.seek(self._mark)
-        self._size = self._mark
+        self._cut(self._mark)
         self._sources -= 1
+
+    def _cut(self, size: int) -> None:
+        assert self._file is not None
+        self._file.truncate(size)
+        self._file.seek(size)
+        self._size = size
 
     def copy_to(self, other: BinaryIO) -> None:
         """Write all of it into another file."""

@@ -53,7 +53,7 @@ class Stage(Protocol):
         """The source of the last frames was read to its end."""
 
     def stop(self) -> None:
-        """It was broken off, as a run that is ended from outside is: what was found until then is kept."""
+        """It was broken off, by who ends the run or by what fails on a live source: what was found is kept."""
 
     def discard(self) -> None:
         """It failed: nothing of it is kept."""
@@ -83,12 +83,13 @@ def detect_sources(
     """Run a model over pictures and videos and hand each frame on with what was found in it.
 
     Decoding, the model and `stage` run at the same time. A source that cannot be read, searched, drawn or written is
-    noted with the reason, and the next one goes on.
+    noted with the reason, and the next one goes on; of a live one what was found until then is kept.
 
     Args:
         engine: the detector.
         sources: of `upright.detector.sources.find_sources`.
-        stage: gets every frame; `finish` or `discard` after each source, and `stop` when this function ends early.
+        stage: gets every frame; `finish`, `discard` or `stop` after each source, and `stop` when this function ends
+            early.
         batch_size: frames a call of the model at most; fewer where they are large.
         progress: show a progress bar where stderr is a terminal.
         selection: which frames of videos count.
@@ -214,7 +215,10 @@ class SourceRun:
     def _give_up(self, source: Source, error: Exception, what: str) -> None:
         self._given_up.add(source.output)
         self.errors.append(as_input_error(error, source, what))
-        self._stage.discard()
+        if source.live:  # what it showed is shown by nobody again
+            self._stage.stop()
+        else:
+            self._stage.discard()
 
 
 def pixel_bytes(item: Frame | SourceEnd) -> int:

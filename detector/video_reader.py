@@ -10,6 +10,7 @@ import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ FALLBACK_FPS = 25.0  # where the container names none that can be
 MOST_FAILURES = 30  # of the container in a row, until a video is over
 PATIENCE = 10.0  # seconds until a server counts as silent
 LONGEST_STEP = 10.0  # seconds between two frames; in a broadcast's recording more is a clock that was set anew
+MOST_WAITING = 1 << 28  # bytes of undecoded frames that are kept until a wanted one comes
+# Codecs of which each packet is one frame and each key frame a place to begin at, by the containers that mark them.
+SKIPPED = {"mov,mp4,m4a,3gp,3g2,mj2": {"h264", "hevc", "vp9", "av1"}, "matroska,webm": {"vp9", "av1"}}
 DECODING_ORDER = {"avi"}  # containers that number frames in the order of decoding and know no other time
 
 
@@ -62,7 +66,7 @@ class VideoReader:
         duration: seconds that the container says it has; None where it does not.
         endless: whether it may be a live stream.
         announced: frames that the container announces, 0 where it does not.
-        read: frames read so far.
+        read: frames read so far, those before a start that were not decoded among them.
         damaged: frames that could not be decoded so far; those at the end of a file that is cut off do not count.
 
     Raises:
@@ -108,13 +112,24 @@ class VideoReader:
         for seconds, frame in self.decoded():
             yield seconds, turned(frame)
 
-    def decoded(self) -> Generator[tuple[float, Any], None, None]:
-        """As `timed`, with the decoder's own frames, for `turned`: some are not wanted as pictures."""
+    def decoded(self, start: float = 0.0) -> Generator[tuple[float, Any], None, None]:
+        """As `timed`, with the decoder's own frames, for `turned`: some are not wanted as pictures.
+
+        What is shown before the last key frame up to second `start` is only counted, where the format allows that.
+        """
+        packets = self._packets()
+        waiting: list[Any] = []
+        if start > 0 and self._stream.codec_context.name in SKIPPED.get(self._container.format.name, ()):
+            self.read, waiting = _from_key_frame(packets, start)
+        first = True
         try:
-            for packet in self._packets():
+            for packet in chain(waiting, packets):
                 for frame in self._decoded(packet):
-                    if self.read == 0 and _turns(frame)[0]:
+                    if first and self.read and frame.pts < waiting[0].pts:
+                        continue  # it leads up to the key frame from one that was not decoded
+                    if first and _turns(frame)[0]:
                         self.format = replace(self.format, aspect=1 / self.format.aspect)
+                    first = False
                     self.read += 1
                     yield self._clock.seconds(frame), frame
         finally:
@@ -175,6 +190,31 @@ class VideoReader:
 
     def close(self) -> None:
         self._container.close()
+
+
+def _from_key_frame(packets: Iterator[Any], start: float) -> tuple[int, list[Any]]:
+    """How many frames are shown before the last key frame up to second `start`, and the packets from that one on.
+
+    These are as many as were read until it was sure to be the last. What an edit list leaves out does not count.
+    """
+    before, size, latest = 0, 0, -math.inf
+    waiting: list[Any] = []
+    for packet in packets:
+        if packet.pts is not None:
+            if packet.is_keyframe and latest < packet.pts <= start / packet.time_base:
+                before += sum(_is_shown(one) for one in waiting)
+                waiting, size = [], 0
+            latest = max(latest, packet.pts)
+        waiting.append(packet)
+        size += packet.size
+        if packet.dts is None or packet.dts > start / packet.time_base or size > MOST_WAITING:
+            break
+    leading = (one for one in waiting if one.pts is not None and one.pts < waiting[0].pts)
+    return before and before + sum(map(_is_shown, leading)), waiting
+
+
+def _is_shown(packet: Any) -> bool:
+    return packet.size > 0 and not packet.is_discard
 
 
 class Clock:

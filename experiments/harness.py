@@ -89,15 +89,15 @@ def command(*places: str) -> str:
     """The command of this training for a document: as it was given, without --collect.
 
     Args:
-        places: flags that say where somebody's copy of the data lies; they are left out with their values.
+        places: flags that say where somebody's copy of the data lies; they are left out with all their values.
     """
     shown: list[str] = []
-    flags = iter(sys.argv)
-    for flag in flags:
-        if flag in places:
-            next(flags, None)
-        elif flag != "--collect" and flag.partition("=")[0] not in places:
-            shown.append(flag)
+    left_out = False
+    for word in sys.argv:
+        if word.startswith("--"):
+            left_out = word == "--collect" or word.partition("=")[0] in places
+        if not left_out:
+            shown.append(word)
     return f"`python {shlex.join(shown)}`"
 
 

@@ -1,7 +1,8 @@
-"""One browser for all tests that look at pages and videos: Playwright takes no second one in a process."""
+"""One browser for all tests that look at pages and videos, since Playwright takes no second one in a process; cases."""
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,3 +34,13 @@ def browser() -> Iterator[Any]:
         chromium = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def cases(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Edited and odd videos (`vids`, `slomo`, `latin1vid`), long names, and files among which some are empty."""
+    folder = tmp_path_factory.mktemp("cases")
+    with tarfile.open(shared / "data" / "cases" / "cases.tar.gz") as archive:
+        wanted = ("vids", "slomo", "mixed", "latin1vid", "longname2")
+        archive.extractall(folder, [one for one in archive if one.name.split("/")[0] in wanted], filter="data")
+    return folder

@@ -1,15 +1,19 @@
-"""Streams served on this machine: MJPEG and MPEG-TS over HTTP, MPEG-TS in RTP over RTSP."""
+"""Streams served on this machine: MJPEG, MPEG-TS and HLS over HTTP, MPEG-TS in RTP over RTSP."""
 
 from __future__ import annotations
 
 import io
 import socketserver
 import struct
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
+from pathlib import Path
 
 import av
 import cv2
@@ -85,6 +89,67 @@ class HttpStream:
             self.closing.set()
             self._server.shutdown()
             self._server.server_close()
+
+
+FFMPEG = ["ffmpeg", "-nostdin", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=25"]
+H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "10"]
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address of a folder over HTTP."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def serving_parts(parts: Callable[[], Iterable[bytes]]) -> Iterator[str]:
+    """The address of a stream over HTTP that tells no length: each connection gets the parts, and is then cut."""
+    closing = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "video/mp2t")
+            self.end_headers()
+            with suppress(OSError):
+                for part in takewhile(lambda _: not closing.is_set(), parts()):
+                    self.wfile.write(part)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/street.ts"
+    finally:
+        closing.set()
+        server.shutdown()
+        server.server_close()
+
+
+def encoded_live(seconds: float) -> Iterator[bytes]:
+    """MPEG-TS by the ffmpeg program, as fast as it is shown, for so long."""
+    with subprocess.Popen([*FFMPEG, "-t", str(seconds), *H264, "-f", "mpegts", "-"], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            while part := process.stdout.read1(TS_PACKET * 7):
+                yield part
+        finally:
+            process.kill()
 
 
 class RtspStream:

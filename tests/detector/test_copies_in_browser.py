@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pytest
 
-from upright.detector.video_reader import VideoFormat
+from upright.detector.video_reader import VideoFormat, VideoReader
 from upright.detector.video_writer import VideoWriter
 
 PLAY = """async (name) => {
@@ -70,3 +73,20 @@ def test_pixels_that_are_not_square_are_shown_so(play, tmp_path):
         writer.write(np.zeros((240, 160, 3), np.uint8))
     writer.close()
     assert play("a.mp4")["size"] == [320, 240]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bikes.mp4", "vtest.avi", "one-by-one-person-detection.mp4"])
+def test_copies_of_real_videos_play(play, shared, tmp_path, name):
+    reader = VideoReader(shared / "data" / "video" / name)
+    with closing(reader.timed()) as frames:
+        some = list(islice(frames, 15))
+    size = some[0][1].shape[1::-1]
+    writer = VideoWriter(tmp_path / "a.mp4", reader.fps, size, replace(reader.format, end=some[-1][0]))
+    for seconds, image in some:
+        writer.write(image, seconds)
+    writer.close()
+    played = play("a.mp4")
+    assert played["fault"] == ""
+    assert tuple(played["size"]) == size
+    assert played["frames"] == len(some)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import resource
 from pathlib import Path
 
 import cv2
@@ -193,6 +194,45 @@ def test_an_output_that_fails_takes_the_source_out_of_the_others(tmp_path):
     recorder.close()
     assert list(tmp_path.iterdir()) == []
     assert recorder.people == 0
+
+
+def test_of_a_live_source_that_cannot_be_finished_the_other_outputs_keep_all(tmp_path):
+    class Unfinished(TextOutput):
+        def finish(self, events):
+            raise OSError(28, "No space left on device")
+
+    first = TextOutput(tmp_path / "d.jsonl", json_lines, last_json_line)
+    events = TextOutput(tmp_path / "e.csv", event_rows, last_event_rows, csv_line(EVENT_COLUMNS))
+    failing = Unfinished(tmp_path / "x.csv", detection_rows)
+    recorder = Recorder(0.5, [first, failing, events], track=True, watched=WATCHED)
+    play(recorder, "b.avi", 20)
+    with pytest.raises(OSError, match="No space"):
+        recorder.finish()
+    recorder.stop()
+    recorder.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"d.jsonl", "e.csv"}
+    lines = [json.loads(line) for line in (tmp_path / "d.jsonl").read_text().splitlines()]
+    assert [line.get("frame") for line in lines] == [*range(20), None], "the last events stand there once"
+    assert [row["kind"] for row in rows(tmp_path / "e.csv")] == ["crossed", "entered", "left"]
+    assert recorder.people == 20
+
+
+def test_no_half_of_a_line_stays_where_the_disk_is_full(tmp_path):
+    table = TextOutput(tmp_path / "d.csv", detection_rows, head=csv_line(DETECTION_COLUMNS))
+    recorder = Recorder(0.5, [table])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            play(recorder, "b.avi", 20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    recorder.stop()
+    recorder.close()
+    text = (tmp_path / "d.csv").read_text()
+    assert 3 < text.count("\n") < 21
+    assert text.endswith("\n")
+    assert [row["lean"] for row in rows(tmp_path / "d.csv")] == [""] * (text.count("\n") - 1)
 
 
 def test_an_output_that_cannot_begin_leaves_earlier_sources_alone(tmp_path):

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from served_streams import transport_stream
 from written_videos import textured, write_video
 
 from upright.detector.frames import read_frames
@@ -37,6 +38,16 @@ def test_a_whole_video_is_not_called_cut_off(tmp_path, suffix):
     assert notes == []
     assert [frame.number for frame in frames] == list(range(10))
     assert frames[9].seconds == pytest.approx(9 / 29.97, abs=0.001)  # Matroska counts milliseconds
+
+
+def test_a_video_that_changes_its_size_is_read_whole_and_that_is_said(tmp_path):
+    path = tmp_path / "a.ts"
+    path.write_bytes(transport_stream([90] * 20) + transport_stream([90] * 20, size=(96, 80)))
+    notes: list[str] = []
+    frames = list(read_frames(find_sources([path], tmp_path / "out")[0], notes))
+    assert {frame.image.shape for frame in frames} == {(48, 64, 3), (80, 96, 3)}
+    (note,) = notes
+    assert note.startswith(f"{path}: its pictures are not all of one size")
 
 
 def test_folders_are_searched_and_their_own_output_passed_over(tmp_path):

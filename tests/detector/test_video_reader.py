@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from written_videos import textured, write_video
 
-from upright.detector.video_reader import VideoReader
+from upright.detector.video_reader import VideoReader, turned
 from upright.errors import InputError
 
 
@@ -176,6 +176,61 @@ def test_a_damaged_frame_in_between_is_counted_and_passed_over(tmp_path):
         [frame / 25 for frame in range(10) if frame != 3]
     )  # the first mark stands in the header
     assert (reader.damaged, reader.cut_off) == (1, False)
+
+
+def write_groups(path: Path, times: list[int], codec: str, options: dict[str, str]) -> Path:
+    """A video with a key frame every eight frames, which are shown at `times`, in milliseconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, width=64, height=48, pix_fmt="yuv420p", options=options)
+        stream.codec_context.time_base = Fraction(1, 1000)
+        stream.codec_context.gop_size = 8
+        for seed, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(textured((64, 48), seed // 3)).reformat(format="yuv420p")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def numbered(path: Path, start: float, begin: float | None = None) -> list[tuple[int, float, bytes]]:
+    """Number, time and picture of the frames from second `start` on, decoded from `begin` on."""
+    reader = VideoReader(path)
+    frames = reader.decoded(start if begin is None else begin)
+    return [(reader.read - 1, seconds, turned(frame).tobytes()) for seconds, frame in frames if seconds >= start]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.mp4", "libx264", {"bf": "3"}),
+        ("a.mp4", "libx264", {"bf": "3", "x264-params": "open-gop=1"}),
+        ("a.mp4", "libx265", {"x265-params": "open-gop=1:bframes=3:log-level=none"}),  # whose keys have leading frames
+        ("a.webm", "libvpx-vp9", {}),
+        ("a.mkv", "libx264", {"bf": "3"}),
+        ("a.avi", "mpeg4", {}),
+    ],
+)
+def test_a_part_is_decoded_from_the_key_frame_before_as_if_from_the_beginning(tmp_path, name, codec, options):
+    if codec not in av.codecs_available:
+        pytest.skip(f"this build of PyAV has no {codec}")
+    rate = [40 * number for number in range(60)]
+    variable = [time + (7 * number) % 31 + 500 * (number > 20) for number, time in enumerate(rate)]
+    path = write_groups(tmp_path / name, rate if name.endswith(".avi") else variable, codec, options)
+    whole = numbered(path, 0.0)
+    for start in (0.001, 0.9, whole[24][1], 2.0, whole[-1][1]):
+        wanted = [frame for frame in whole if frame[1] >= start]
+        assert numbered(path, start) == wanted, start
+    assert numbered(path, 9.0) == []
+    first = next(number for number, _, _ in numbered(path, 0.0, whole[40][1]))
+    assert (first > 24) == (name in ("a.mp4", "a.webm")), "key frames were made use of"
+
+
+@pytest.mark.parametrize("name", ["trimmed.mp4", "vfr.mp4", "long.mp4", "rot90.mp4", "gap.webm", "mj_hole.avi"])
+def test_parts_of_edited_and_odd_videos_are_as_if_from_the_beginning(cases, name):
+    path = cases / "vids" / name
+    whole = numbered(path, 0.0)
+    for place in (1, len(whole) // 2, -1):
+        assert numbered(path, whole[place][1]) == whole[place:]
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mp4"])

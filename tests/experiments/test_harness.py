@@ -123,8 +123,10 @@ def test_the_command_is_given_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_documents_command_does_not_say_where_my_data_lie(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["x.py", "--root", "/my/own", "--mnist=/my", "--steps", "3", "--rooted"])
-    assert command("--root", "--mnist") == "`python x.py --steps 3 --rooted`"
+    monkeypatch.setattr(
+        sys, "argv", ["x.py", "--root", "/my/own", "--mnist=/my", "--steps", "3", "--rooted", "--kinds", "a", "b"]
+    )
+    assert command("--root", "--mnist", "--kinds") == "`python x.py --steps 3 --rooted`"
 
 
 def test_minutes_of_trainings() -> None:

@@ -78,6 +78,24 @@ def test_a_polite_kill_is_ctrl_c(number: signal.Signals, capsys) -> None:
     assert (end.value.code, capsys.readouterr().err) == (130, "interrupted\n")
 
 
+@pytest.mark.parametrize("tool", ["detect.py", "demo.py"])
+def test_ctrl_c_during_the_imports_is_said_without_a_traceback(tool: str, tmp_path: Path) -> None:
+    """The first module that a tool takes from the tools interrupts it, as a user would by then."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.startswith('upright.tools.'):\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, ROOT / "tools" / tool, "--help"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "interrupted\n")
+
+
 def test_nohup_keeps_its_meaning() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     run(lambda: signal.raise_signal(signal.SIGHUP))
