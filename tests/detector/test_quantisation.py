@@ -26,6 +26,16 @@ pytest.importorskip("nncf", reason="nncf, of the extra int8, is not installed")
 from upright.detector.quantisation import calibration_pictures
 
 ROOT = Path(__file__).parents[2]
+ALONE = """
+import sys
+import numpy as np
+from upright.detector.engines.choice import open_engine
+engine = open_engine(sys.argv[1], precision="float32")
+assert engine.name == "OpenVINO int8, float32"
+found = engine.detect(list(np.load(sys.argv[2] + "/streets.npy")))
+boxes, scores = ({f"{name}{i}": getattr(one, name) for i, one in enumerate(found)} for name in ("boxes", "scores"))
+np.savez(sys.argv[2] + "/found.npz", **boxes, **scores)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +62,23 @@ def int8(folder, tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_people_are_those_of_float32(int8, streets) -> None:
-    engine = open_engine(int8, precision="float32")
-    assert engine.name == "OpenVINO int8, float32"
+def test_the_people_are_those_of_float32(int8, streets, tmp_path) -> None:
+    np.save(tmp_path / "streets.npy", streets)
+    # In a process of its own: the next signal raised in a process that has computed in int8 has crashed it.
+    subprocess.run([sys.executable, "-c", ALONE, int8, tmp_path], check=True)
+    result = np.load(tmp_path / "found.npz")
+    every = [(result[f"boxes{i}"], result[f"scores{i}"]) for i in range(len(streets))]
     exact = open_engine(None, "openvino", precision="float32")
     apart = []
-    for found, wanted in zip(engine.detect(streets), exact.detect(streets), strict=True):
+    for (boxes, scores), wanted in zip(every, exact.detect(streets), strict=True):
         for box, score in zip(wanted.above(0.5).boxes, wanted.above(0.5).scores, strict=True):
-            nearest = np.abs(found.boxes - box).max(axis=1).argmin()
-            share = np.abs(found.boxes[nearest] - box).max() / (box[2:] - box[:2]).max()
-            apart.append((share, abs(found.scores[nearest] - score)))
+            nearest = np.abs(boxes - box).max(axis=1).argmin()
+            share = np.abs(boxes[nearest] - box).max() / (box[2:] - box[:2]).max()
+            apart.append((share, abs(scores[nearest] - score)))
     assert len(apart) > 10
-    shares, scores = np.median(apart, axis=0)
-    assert shares < 0.02
-    assert scores < 0.03
+    share, difference = np.median(apart, axis=0)
+    assert share < 0.02
+    assert difference < 0.03
 
 
 @pytest.mark.slow
