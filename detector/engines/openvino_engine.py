@@ -112,8 +112,8 @@ def shuffle_by_convolution(model: openvino.Model) -> None:
 
 
 def constant(node: openvino.Node) -> np.ndarray:
-    """The numbers of a constant, float32, which files of half the size keep in float16 and convert."""
-    while node.get_type_name() == "Convert":
+    """The numbers of a constant, float32: behind a conversion from float16, or shared by two layers of one weight."""
+    while node.get_type_name() in ("Convert", "Identity"):
         node = node.input_value(0).get_node()
     return node.get_data().astype(np.float32)
 

@@ -176,12 +176,14 @@ def test_a_video_of_one_size_shows_the_same_people_as_its_pictures(street, monke
 
 
 @pytest.mark.parametrize("way", [shuffle_at_once, shuffle_by_convolution])
-def test_channels_shuffled_in_another_way_are_the_same_channels(way, street) -> None:
+@pytest.mark.parametrize("name", ["light", "any-angle"])  # the second has stages twice, for the second look too
+def test_channels_shuffled_in_another_way_are_the_same_channels(name, way, street) -> None:
+    file = str(RELEASED.with_name(f"upright-{name}.onnx"))
     core = openvino.Core()
     options = {"INFERENCE_PRECISION_HINT": "f32"}
-    expected = core.compile_model(core.read_model(str(RELEASED)), "CPU", options)([street])
-    model = core.read_model(str(RELEASED))
-    assert len(list(shuffles(model))) == 16
+    expected = core.compile_model(core.read_model(file), "CPU", options)([street])
+    model = core.read_model(file)
+    assert len(list(shuffles(model))) >= 16
     way(model)
     assert not list(shuffles(model))
     found = core.compile_model(model, "CPU", options)([street])
