@@ -14,8 +14,9 @@ def test_people_are_held_and_counted():
     clips = [clip(model, seed, seconds=12) for seed in range(1, 5)]
     figures = score(clips, model.settings.threshold)
     assert figures["idf1"] > 0.55
-    assert figures["mota"] > 0.5
+    assert figures["mota"] > 0.55
     true, counted, rightly = crossings(clips, model.settings.threshold)
     assert true > 40
-    assert abs(counted - true) <= 0.05 * true
+    # A twentieth of so few would be three people; docs/video.md counts in more videos.
+    assert abs(counted - true) <= 0.1 * true
     assert rightly >= 0.85 * true
