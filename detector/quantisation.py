@@ -22,10 +22,8 @@ from upright.errors import InputError
 os.environ.setdefault("NNCF_CI", "1")  # read by NNCF, which else tells its makers over the network how it is called
 import nncf
 
-PICTURES = 128  # that the ranges of values are taken from
 
-
-def calibration_pictures(folder: str | Path, count: int = PICTURES) -> list[Path]:
+def calibration_pictures(folder: str | Path, count: int) -> list[Path]:
     """Pictures of a folder and the folders in it, spread evenly over their names.
 
     Args:
@@ -40,7 +38,7 @@ def calibration_pictures(folder: str | Path, count: int = PICTURES) -> list[Path
         raise InputError(f"{folder} is no folder: give one with pictures to quantise by")
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
     if not found:
-        raise InputError(f"no pictures in the folder {folder}: give one with {PICTURES} such as the detector will see")
+        raise InputError(f"no pictures in the folder {folder}: give one with {count} such as the detector will see")
     used = min(count, len(found))
     return [found[i * len(found) // used] for i in range(used)]
 

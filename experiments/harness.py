@@ -20,7 +20,7 @@ from tqdm import tqdm
 from upright.detector.engines.torch_engine import choose_device
 from upright.errors import InputError
 from upright.output import whole_file
-from upright.tools.report import around_block
+from upright.tools.report import around_block, write_block
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -73,10 +73,7 @@ def parsed(parser: argparse.ArgumentParser, block: str, quick: Mapping[str, floa
     """
     arguments = parser.parse_args()
     choose_device(arguments.device)
-    if arguments.document:
-        around_block(arguments.document, block)
-    if arguments.figures:
-        read_figures(arguments.figures)
+    refuse_places(arguments, block)
     if arguments.quick:
         arguments.output /= "quick"
         for name, most in {"seeds": 1, **quick}.items():
@@ -220,6 +217,27 @@ def seeds(runs: Iterable[list]) -> str:
         return "one seed"
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"mean of {number} seeds (smallest to largest)"
+
+
+def refuse_places(options: argparse.Namespace, *blocks: str) -> None:
+    """Check --document and --figures, before the work and not after it.
+
+    Raises:
+        InputError: the document lacks a block, or the figures are not a JSON object.
+    """
+    if options.document:
+        for block in blocks:
+            around_block(options.document, block)
+    if options.figures:
+        read_figures(options.figures)
+
+
+def write_places(options: argparse.Namespace, block: str, lines: list[str], figures: dict[str, Any]) -> None:
+    """Write a block of --document and an entry of --figures, where they were asked for."""
+    if options.document:
+        write_block(options.document, block, lines)
+    if options.figures:
+        write_figures(options.figures, block, figures)
 
 
 def read_figures(file: Path) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from upright.detector.inference import detect_dataset
 from upright.detector.weights import average_first_stages, fill_first_stage, load_detector
 from upright.experiments.detector.measure import COLUMNS, Figures, cells, measure
 from upright.experiments.detector.trainings import ANNOTATIONS
-from upright.experiments.harness import read_figures, write_figures
+from upright.experiments.harness import refuse_places, write_places
 from upright.tools.command import run
-from upright.tools.report import around_block, table, write_block
+from upright.tools.report import table
 
 BLOCK = "averages"
 # Of the last weights, the earlier ones, and the start.
@@ -54,27 +54,21 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = parser().parse_args()
-    if options.document:
-        around_block(options.document, BLOCK)
-    if options.figures:
-        read_figures(options.figures)
+    refuse_places(options, BLOCK)
     dataset = open_dataset("coco", options.root, "train", annotations=options.annotations)
     held_out = hold_out(dataset, options.hold_out)[1]
 
     sources = [load_detector(path) for path in (options.last, options.earlier, options.last)]
     fill_first_stage(sources[2], options.backbone_weights)
     rows: dict[str, Figures] = {}
+    model = load_detector(options.last)
     for shares in SHARES:
-        model = load_detector(options.last)
         average_first_stages([model, *sources], [0, *shares])
         found = detect_dataset(TorchEngine(model), held_out)
         rows[" / ".join(f"{share:g}" for share in shares)] = measure(held_out.annotations, found)
     lines = average_lines(rows, len(held_out))
     print("\n".join(lines))
-    if options.document:
-        write_block(options.document, BLOCK, lines)
-    if options.figures:
-        write_figures(options.figures, BLOCK, {"rows": rows})
+    write_places(options, BLOCK, lines, {"rows": rows})
 
 
 def average_lines(rows: dict[str, Figures], pictures: int) -> list[str]:

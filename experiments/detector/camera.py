@@ -26,10 +26,10 @@ from upright.detector.weights import load_detector
 from upright.errors import InputError
 from upright.experiments.detector.measure import COLUMNS, Figures, cells, measure
 from upright.experiments.detector.trainings import train
-from upright.experiments.harness import kept, positive, read_figures, write_figures
+from upright.experiments.harness import kept, positive, refuse_places, write_places
 from upright.output import whole_file
 from upright.tools.command import run
-from upright.tools.report import around_block, table, write_block
+from upright.tools.report import table
 
 BLOCK = "camera"
 
@@ -52,10 +52,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = parser().parse_args()
-    if options.document:
-        around_block(options.document, BLOCK)
-    if options.figures:
-        read_figures(options.figures)
+    refuse_places(options, BLOCK)
     results = {}
     for seed in options.seeds:
         conditions = {
@@ -64,10 +61,7 @@ def main() -> None:
         }
         results[str(seed)] = kept(options.runs / f"{seed}.json", conditions, partial(work, options, seed))
     lines = report(options, results)
-    if options.document:
-        write_block(options.document, BLOCK, lines)
-    if options.figures:
-        write_figures(options.figures, BLOCK, results)
+    write_places(options, BLOCK, lines, results)
     print("\n".join(lines))
 
 

@@ -26,9 +26,9 @@ from upright.detector.weights import fill_first_stage, load_detector
 from upright.errors import InputError
 from upright.experiments.detector.measure import COLUMNS, Figures, cells, measure
 from upright.experiments.detector.variants import Variant, dense_proposals, detect_first_stage, detect_variants
-from upright.experiments.harness import in_turn, read_figures, write_figures
+from upright.experiments.harness import in_turn, refuse_places, write_places
 from upright.tools.command import run
-from upright.tools.report import around_block, table, write_block
+from upright.tools.report import table
 
 SHARES = (0.3, 0.5, 0.7, 0.8)
 BOX_SHARES = (0.0, 0.3, 0.5, 1.0)
@@ -61,11 +61,7 @@ def main() -> None:
     model = load_detector(options.weights)
     dense_proposals(model)  # refused at once, not after the first pass
     choices = tables(Variant.of(model.settings))
-    if options.document:
-        for name in [*choices, *([FIRST_STAGE] if options.body else [])]:
-            around_block(options.document, name)
-    if options.figures:
-        read_figures(options.figures)
+    refuse_places(options, *choices, *([FIRST_STAGE] if options.body else []))
     dataset = open_dataset("coco", options.root, "val", annotations=options.annotations)
 
     figures = measured(model, dataset, choices)
@@ -77,10 +73,7 @@ def main() -> None:
         report[FIRST_STAGE] = first_stage_lines(options, len(dataset), figures[FIRST_STAGE])
     for name, lines in report.items():
         print("\n".join(["", name, "", *lines]))
-        if options.document:
-            write_block(options.document, name, lines)
-        if options.figures:
-            write_figures(options.figures, name, {"weights": options.weights.name, "rows": figures[name]})
+        write_places(options, name, lines, {"weights": options.weights.name, "rows": figures[name]})
 
 
 def tables(own: Variant) -> dict[str, dict[str, Variant]]:

@@ -33,9 +33,9 @@ from upright.detector.inference import detect_dataset
 from upright.detector.weights import load_detector
 from upright.errors import InputError
 from upright.experiments.detector.measure import COLUMNS, Figures, cells, measure
-from upright.experiments.harness import found, kept, positive, read_figures, write_figures
+from upright.experiments.harness import found, kept, positive, refuse_places, write_places
 from upright.tools.command import run
-from upright.tools.report import around_block, table, write_block
+from upright.tools.report import table
 
 BLOCK = "trainings"
 ANNOTATIONS = ("street_train.json", "voc_train.json", "coco_train.json", "coco2_train.json", "neg_train.json")
@@ -124,10 +124,7 @@ def main() -> None:
     for file in filter(None, (options.body, options.head_weights, options.imagenet)):
         if not Path(file).is_file():
             raise InputError(f"the weights {file} do not exist: see --help for what they are")
-    if options.document:
-        around_block(options.document, BLOCK)
-    if options.figures:
-        read_figures(options.figures)
+    refuse_places(options, BLOCK)
     comparison = Comparison(options)
 
     names = [name for name in options.only if name != "mobilenet" or options.imagenet]
@@ -171,10 +168,7 @@ class Comparison:
 
     def write(self) -> None:
         """The table and the raw figures, of what is kept."""
-        if self.options.document:
-            write_block(self.options.document, BLOCK, self.lines())
-        if self.options.figures:
-            write_figures(self.options.figures, BLOCK, self.results())
+        write_places(self.options, BLOCK, self.lines(), self.results())
 
     def results(self) -> dict[str, dict[str, Any]]:
         """By row and seed what is kept of it for this command's conditions."""

@@ -96,14 +96,9 @@ H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """The address of a folder over HTTP."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+def _served(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server, in threads of its own."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
@@ -111,6 +106,18 @@ def serving(folder: Path) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address of a folder over HTTP."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with _served(partial(Quiet, directory=folder)) as address:
+        yield address
 
 
 @contextmanager
@@ -130,15 +137,11 @@ def serving_parts(parts: Callable[[], Iterable[bytes]]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/street.ts"
-    finally:
-        closing.set()
-        server.shutdown()
-        server.server_close()
+    with _served(Handler) as address:
+        try:
+            yield f"{address}/street.ts"
+        finally:
+            closing.set()
 
 
 def encoded_live(seconds: float) -> Iterator[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from upright.detector.engines.openvino_engine import COARSE
 from upright.detector.export import export_openvino
 from upright.detector.exported_file import read_exported
 from upright.errors import InputError
-from upright.tools import command, export
+from upright.tools import export
 
 pytest.importorskip("nncf", reason="nncf, of the extra int8, is not installed")
 
@@ -114,20 +113,6 @@ def test_a_picture_that_cannot_be_used_is_named(content, tmp_path) -> None:
     assert not list(tmp_path.glob("*.xml"))
 
 
-def refused(flags: list[str], folder: Path, monkeypatch, capsys) -> str:
-    """The one line that `tools/export.py` ends with."""
-    monkeypatch.setattr(sys, "argv", ["export.py", *flags])
-    # What `run` changes for a process of its own.
-    monkeypatch.setattr(command, "STOPPING", [])
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-    with pytest.raises(SystemExit) as end:
-        command.run(export.main)
-    assert end.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert not list(folder.iterdir())
-    return line
-
-
 INT8 = ["--precision", "int8", "--format", "openvino", "--output", "a.xml"]
 
 
@@ -143,13 +128,15 @@ INT8 = ["--precision", "int8", "--format", "openvino", "--output", "a.xml"]
         (["--calibration", ".", "--output", "a.onnx"], "add --precision int8"),
     ],
 )
-def test_flags_that_cannot_be_used_are_one_line(flags, words, tmp_path, monkeypatch, capsys) -> None:
+def test_flags_that_cannot_be_used_are_one_line(flags, words, tmp_path, monkeypatch, call_main) -> None:
     monkeypatch.chdir(tmp_path)
-    assert words in refused(flags, tmp_path, monkeypatch, capsys)
+    assert words in call_main(export.main, *flags).fault
+    assert not list(tmp_path.iterdir())
 
 
-def test_without_nncf_one_line_says_what_to_install(tmp_path, monkeypatch, capsys) -> None:
+def test_without_nncf_one_line_says_what_to_install(tmp_path, monkeypatch, call_main) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "nncf", None)
     monkeypatch.delitem(sys.modules, "upright.detector.quantisation")
-    assert "extra 'int8'" in refused([*INT8, "--calibration", "."], tmp_path, monkeypatch, capsys)
+    assert "extra 'int8'" in call_main(export.main, *INT8, "--calibration", ".").fault
+    assert not list(tmp_path.iterdir())
