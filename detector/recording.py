@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from upright.detector.detected import Detected
@@ -19,7 +19,7 @@ class FrameRecord:
 
     Attributes:
         frame: the picture itself.
-        found: those above the threshold, with `track` where people are tracked.
+        found: those that count, with `track` where people are tracked.
         events: that happened in it.
         counts: "people" in the frame; of each line the crossings so far ("NAME right", "NAME left", or down and up);
             the people in each zone ("NAME"); the people who are down ("fallen").
@@ -63,9 +63,10 @@ class Recorder:
     It keeps nothing of a frame; what is kept of those in sight is bounded by how many are in sight.
 
     Args:
-        threshold: detections below this score count for nothing.
+        threshold: the score from which a detection counts.
         outputs: that get the records. Those that can fail at the end of a source, like videos, come first.
         track: give people numbers.
+        holding: with `track`, the score from which a detection counts that continues a track (default: `threshold`).
         watched: lines, zones and falls to watch for; they need `track`.
 
     Attributes:
@@ -79,6 +80,7 @@ class Recorder:
         outputs: Sequence[Output],
         *,
         track: bool = False,
+        holding: float | None = None,
         watched: Sequence[Line | Zone | Fallen] = (),
     ) -> None:
         self.people = 0
@@ -86,6 +88,7 @@ class Recorder:
         self._threshold = threshold
         self._outputs = outputs
         self._track = track
+        self._holding = threshold if holding is None else holding
         self._watched = watched
         self._source: Source | None = None
         self._begun: list[Output] = []  # with this source
@@ -99,12 +102,12 @@ class Recorder:
         """Record a frame."""
         if self._source is None:
             self._begin(frame)
-        found = found.above(self._threshold)
         events: list[Event] = []
         if frame.number is not None and self._tracker is not None:
-            seconds = frame.seconds or 0.0
-            found = replace(found, track=self._tracker.update(found, frame.seconds))
-            events = self._watcher.see(found, seconds, frame.number)
+            found = self._tracker.update(found, frame.seconds)
+            events = self._watcher.see(found, frame.seconds or 0.0, frame.number)
+        else:
+            found = found.above(self._threshold)
         self._people += len(found.scores)
         counts = {"people": len(found.scores), **self._watcher.counts()}
         record = FrameRecord(frame, found, tuple(events), counts)
@@ -163,7 +166,7 @@ class Recorder:
         self._watcher = Watcher(self._watched)
         self._tracker = None
         if self._track and frame.number is not None:
-            self._tracker = PersonTracker(frame.fps or 25.0)
+            self._tracker = PersonTracker(frame.fps or 25.0, self._threshold, self._holding)
         for output in self._outputs:
             output.begin(frame.source)
             self._begun.append(output)

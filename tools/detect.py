@@ -13,7 +13,8 @@ Writes an annotated copy of every picture and video (H.264 with the same size, t
 `detections.json`: ids from 1 in the order of the inputs, one entry a picture or video frame, boxes
 [x, y, width, height] in pixels, frames counted from 0, seconds when the video shows them. Weights that tell how people
 stand add "lean" (degrees of the trunk from upright, clockwise) and "parts" (quadrilaterals of head, torso and legs, and
-how likely each is seen), --track adds "track". People below the threshold are neither drawn nor written.
+how likely each is seen), --track adds "track". People below the threshold are neither drawn nor written, but for those
+whom --track follows down to 0.7 of the weights' own threshold; where --threshold is given, nothing below it counts.
 
 Ctrl-C and SIGTERM keep what was found until then. Processes that torchrun starts, on one machine or on several that see
 the same folders, share the inputs, and the last one joins the results; after a kill the same command goes on with what
@@ -89,6 +90,7 @@ def detect(arguments: argparse.Namespace) -> None:
     from upright.detector.recording import Recorder
     from upright.detector.source_run import detect_sources
     from upright.detector.sources import find_sources
+    from upright.detector.tracking import HOLDING
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it has to say, our errors say in one line
     watched = watched_of(arguments)
@@ -105,12 +107,15 @@ def detect(arguments: argparse.Namespace) -> None:
     except OSError as error:
         raise InputError(f"cannot make the folder {arguments.output} ({error.strerror}): give another") from None
     threshold = engine.settings.threshold if arguments.threshold is None else arguments.threshold
+    holding = HOLDING * threshold if arguments.threshold is None else threshold
     settings = {"weights": arguments.weights or "released", "threshold": threshold}
+    if arguments.track:
+        settings["track_threshold"] = round(holding, 4)
 
     def detect_some(sources: Sequence[Source], part: Path | None = None) -> Report:
         outputs = build_outputs(arguments, watched, settings, part)
         stop = Event()
-        recorder = Recorder(threshold, outputs, track=arguments.track, watched=watched)
+        recorder = Recorder(threshold, outputs, track=arguments.track, holding=holding, watched=watched)
         try:
             with ended_by_signals(stop) if any(source.live for source in sources) else nullcontext():
                 timing, more, errors = detect_sources(

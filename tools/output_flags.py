@@ -34,7 +34,12 @@ FARTHEST = 1e5  # pixels of a line or zone from the corner of the picture
 def add_output_flags(parser: argparse.ArgumentParser) -> None:
     """Add them to a parser, in groups of their own."""
     group = parser.add_argument_group("tracks and events, in videos")
-    group.add_argument("--track", action="store_true", help="give each person a number that stays, also through gaps")
+    group.add_argument(
+        "--track",
+        action="store_true",
+        help="give each person a number that stays, also through gaps; who was above the weights' own threshold is "
+        "followed down to 0.7 of it, unless --threshold is given",
+    )
     group.add_argument(
         "--line",
         action="append",

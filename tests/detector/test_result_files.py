@@ -217,6 +217,24 @@ def test_of_a_live_source_that_cannot_be_finished_the_other_outputs_keep_all(tmp
     assert recorder.people == 20
 
 
+def test_who_is_tracked_counts_below_the_threshold_in_videos(tmp_path):
+    table = TextOutput(tmp_path / "d.csv", detection_rows, head=csv_line(DETECTION_COLUMNS))
+    recorder = Recorder(0.5, [table], track=True, holding=0.4)
+    for number, score in enumerate([0.45, 0.9, 0.8, 0.45, 0.3]):
+        found = Detected(np.array([[50.0, 50, 70, 90]]), np.array([score]))
+        recorder.add(Frame(source("b.avi"), np.full((100, 160, 3), 90, np.uint8), number, FPS, number / FPS), found)
+    recorder.finish()
+    found = Detected(np.array([[50.0, 50, 70, 90]]), np.array([0.45]))
+    recorder.add(Frame(source("a.png"), np.full((100, 160, 3), 90, np.uint8)), found)
+    recorder.finish()
+    recorder.close()
+    assert [(row["frame"], row["score"]) for row in rows(tmp_path / "d.csv")] == [
+        ("1", "0.9"),
+        ("2", "0.8"),
+        ("3", "0.45"),
+    ]
+
+
 def test_no_half_of_a_line_stays_where_the_disk_is_full(tmp_path):
     table = TextOutput(tmp_path / "d.csv", detection_rows, head=csv_line(DETECTION_COLUMNS))
     recorder = Recorder(0.5, [table])

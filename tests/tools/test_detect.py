@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from upright.detector.model import build_detector
+from upright.detector.tracking import HOLDING
 from upright.detector.video_reader import VideoReader
 from upright.detector.video_writer import VideoWriter, write_picture
 from upright.detector.weights import save_weights, save_with_settings
@@ -105,6 +106,19 @@ def test_without_a_threshold_that_of_the_weights_holds(tiny, weights, tmp_path, 
         content = json.loads((tmp_path / "o/detections.json").read_text())
         counts.append((content["settings"]["threshold"], len(content["detections"]) > 0))
     assert counts == [(0.25, False), (0.02, True)]
+
+
+def test_tracks_go_below_the_threshold_of_the_weights_but_not_below_a_given_one(tiny, weights, tmp_path, call_main):
+    save_with_settings(tmp_path / "w.safetensors", weights, replace(tiny, threshold=0.25), {})
+    write_video(tmp_path / "walk.avi", 2)
+    flags = [tmp_path / "walk.avi", "--output", tmp_path / "o", "--weights", tmp_path / "w.safetensors", "--no-copies"]
+    said = []
+    for more in ([], ["--track"], ["--track", "--threshold", "0.3"]):
+        assert call_main(detect.main, *flags, *more).status == 0
+        settings = json.loads((tmp_path / "o/detections.json").read_text())["settings"]
+        said.append((settings["threshold"], settings.get("track_threshold")))
+    assert said == [(0.25, None), (0.25, pytest.approx(HOLDING * 0.25)), (0.3, 0.3)]
+    assert f"down to {HOLDING:g} of it" in " ".join(call_main(detect.main, "--help").out.split())
 
 
 def test_one_entry_a_frame_also_where_nothing_was_found(tmp_path, call):
