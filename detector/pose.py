@@ -24,7 +24,7 @@ class Pose:
         centre, half: (R, 2), middle and half sides of the frame, x and y, in pixels of the resized picture.
         seen: (R, N), logits of how likely each transformer's part is seen; None where nobody teaches them.
         outline: (R, 2), half sides of the region in its frame, where the frame is not the region; None where it is.
-        directions: (R, N, 2), in the picture, of free turns, before they became unit vectors; None where there are none.
+        directions: (R, N, 2), of free turns in the picture, before they became unit vectors; None where there are none.
         up: (R, 2), the direction in the picture that is up in the frame; None: all frames are upright.
     """
 

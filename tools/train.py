@@ -168,7 +168,11 @@ def training_pictures(
     half = (settings.crop_height // 2, settings.crop_width // 2)
     whole = Augmentation(settings.training_side, crop, arguments.min_height, arguments.turn)
     quarter = Augmentation(settings.training_side // 2, half, arguments.min_height, arguments.turn)
-    again = [with_joints(parts[0])] * (arguments.joints_times - 1)
+    again: list[PedestrianDataset] = []
+    if arguments.joints_times > 1:
+        again = [with_joints(parts[0])] * (arguments.joints_times - 1)
+        if not len(again[0]):
+            raise InputError(f"--joints-times {arguments.joints_times}: nobody in {arguments.root} has joints")
     return TrainingPictures([*parts, *again], whole, seed, quarter, arguments.mosaics)
 
 
