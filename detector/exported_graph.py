@@ -186,8 +186,7 @@ class ExportedGraph(nn.Module):
         pose = heads.told_pose(judged.pose)
         if heads.second_look is not None:
             scores, seen, corrected = self.rejudged(scores, boxes, judged, number)
-            for name, value in heads.told_pose(corrected).items():
-                pose[name] = pose[name].index_copy(0, seen, value)
+            pose |= {name: pose[name].index_copy(0, seen, one) for name, one in heads.told_pose(corrected).items()}
         scores = calibrated(scores, heads.score_scale, heads.score_shift)
         solid = (boxes[..., 2:] - boxes[..., :2]).amin(dim=-1) >= 1
         scores = torch.where(real & solid & (scores > heads.score_thresh), scores, 0.0)

@@ -180,10 +180,7 @@ class RegionHeads(RoIHeads):
     def _look_again(
         self, features: dict[str, Tensor], proposals: list[Tensor] | list[Proposals], targets: list[dict[str, Tensor]]
     ) -> dict[str, Tensor]:
-        """The losses of the second look at the best proposals.
-
-        They are the overlap of each with its person, as 0 below a half, and of a corrected pose those of `_teach`.
-        """
+        """Of the best proposals: of the overlap with their person, 0 below a half, and of a corrected pose."""
         assert self.second_look is not None
         best, wanted, matched = [], [], []
         for boxes, target in zip(region_boxes(proposals), targets, strict=True):
@@ -307,10 +304,7 @@ class RegionHeads(RoIHeads):
             parts = [matrix_suppression(box, score, self.decay) for box, score in zip(boxes, parts, strict=True)]
         if self.second_look is not None:
             parts, chosen, corrected = self._rejudged(parts, boxes, rows, judged)
-            if corrected is not None:
-                pose = {
-                    name: pose[name].index_copy(0, chosen, value) for name, value in self.told_pose(corrected).items()
-                }
+            pose |= {name: pose[name].index_copy(0, chosen, one) for name, one in self.told_pose(corrected).items()}
         results = []
         for score, box, region, row in zip(parts, boxes, judged.regions, rows, strict=True):
             score = calibrated(score, self.score_scale, self.score_shift)
@@ -333,18 +327,12 @@ class RegionHeads(RoIHeads):
 
     def told_pose(self, pose: Pose | None) -> dict[str, Tensor]:
         """What detections say of a pose, as `told`; nothing where they say nothing."""
-        if pose is None or not self.tells_pose:
-            return {}
-        return told(pose, self.box_roi_pool.transformation, self.parts)
+        return told(pose, self.box_roi_pool.transformation, self.parts) if pose is not None and self.tells_pose else {}
 
     def _rejudged(
         self, scores: list[Tensor], boxes: list[Tensor], rows: Sequence[Tensor], judged: Judged
     ) -> tuple[list[Tensor], Tensor, Pose | None]:
-        """What the second look says of the best regions; `rows` are those of each image's in `judged`.
-
-        Returns:
-            scores of each image's regions; the rows that were seen, (K,); their pose where it is corrected.
-        """
+        """Scores of each image's regions (`rows` in `judged`) after the second look, rows (K,) it saw, their pose."""
         assert self.second_look is not None
         best = [score.topk(min(self.looks, len(score))).indices for score in scores]
         chosen = torch.cat([row[picked] for row, picked in zip(rows, best, strict=True)])
