@@ -69,6 +69,11 @@ def test_somebody_who_stands_on_the_line_is_not_counted_for_trembling():
     assert watch(STEEP, [*straight((150, 200), (198, 200)), *trembling, *straight((198, 200), (150, 200))])[0] == []
 
 
+def test_somebody_who_creeps_over_the_line_has_crossed_it():
+    (event,), _ = watch(STEEP, straight((190, 200), (210, 200), frames=101))
+    assert event.direction == "right"
+
+
 def test_a_crossing_out_of_sight_is_counted_when_somebody_is_seen_again():
     way = list(straight((100, 200), (300, 200)))
     way[6:16] = [None] * 10
