@@ -13,7 +13,7 @@ import numpy as np
 import openvino
 from openvino.passes import ConstantFolding, Manager
 
-from upright.datasets.pictures import PICTURE_SUFFIXES, read_picture
+from upright.datasets.pictures import read_picture
 from upright.detector.engines.openvino_engine import COARSE, shuffle_by_convolution
 from upright.detector.picture_size import reduced, refuse_thin
 from upright.detector.settings import Settings
@@ -21,26 +21,6 @@ from upright.errors import InputError
 
 os.environ.setdefault("NNCF_CI", "1")  # read by NNCF, which else tells its makers over the network how it is called
 import nncf
-
-
-def calibration_pictures(folder: str | Path, count: int) -> list[Path]:
-    """Pictures of a folder and the folders in it, spread evenly over their names.
-
-    Args:
-        folder: of pictures such as the detector is to see; what it is evaluated on does not belong there.
-        count: how many at most.
-
-    Raises:
-        InputError: there is no such folder, or no picture in it.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: give one with pictures to quantise by")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
-    if not found:
-        raise InputError(f"no pictures in the folder {folder}: give one with {count} such as the detector will see")
-    used = min(count, len(found))
-    return [found[i * len(found) // used] for i in range(used)]
 
 
 def quantised(model: openvino.Model, settings: Settings, pictures: Sequence[Path]) -> openvino.Model:
