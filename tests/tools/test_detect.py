@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -188,6 +189,19 @@ def test_a_video_cut_in_the_middle_is_kept_and_said(tmp_path, call):
     assert err.startswith(f"warning: {path}: {count} frames")
     assert f"{count} frames in" in stdout
     assert len(list(VideoReader(tmp_path / "out" / "walk.mp4"))) == count
+
+
+def test_a_full_disk_is_one_line_and_what_was_found_stays(tmp_path, call):
+    write_video(tmp_path / "walk.avi", 12)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))  # as on a disk that is full by then
+    try:
+        ended = call(tmp_path / "walk.avi", "--output", tmp_path / "out", "--threshold", "1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert f"{tmp_path / 'out/walk.mp4'}: cannot be written" in ended.fault
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["detections.json"]
+    assert 0 < len(json.loads((tmp_path / "out/detections.json").read_text())["images"]) <= 12
 
 
 @pytest.mark.slow
