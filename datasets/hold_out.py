@@ -1,4 +1,4 @@
-"""Part of the pictures of a data set kept aside, to validate or calibrate on what was not trained on."""
+"""Parts of a data set: pictures kept aside, to validate or calibrate on what was not trained on; those with joints."""
 
 from __future__ import annotations
 
@@ -92,3 +92,10 @@ def hold_out(dataset: PedestrianDataset, every: int) -> tuple[DatasetRows, Datas
     if not aside.any():
         raise InputError(f"--hold-out {every} holds nothing out of {len(dataset)} pictures: use a smaller number")
     return DatasetRows(dataset, np.flatnonzero(~aside)), DatasetRows(dataset, np.flatnonzero(aside))
+
+
+def with_joints(dataset: PedestrianDataset) -> DatasetRows:
+    """The pictures of a data set in which somebody has a labelled joint."""
+    annotations = dataset.annotations
+    labelled = (annotations.joints[..., 2] > 0).any(axis=1)
+    return DatasetRows(dataset, np.unique(annotations.image_index[labelled]))

@@ -16,7 +16,7 @@ from torchvision.ops import batched_nms
 from upright.detector.dense_proposals import DenseProposals, Proposals, decode
 from upright.detector.judged import Judged, calibrated, product
 from upright.detector.model import Detector
-from upright.detector.pose import Pose, told
+from upright.detector.pose import Pose
 from upright.errors import InputError
 
 NOBODY = -1e4  # logit of a region that is left free
@@ -183,31 +183,34 @@ class ExportedGraph(nn.Module):
         boxes = clipped(boxes.reshape(-1, self.regions, 4), size)
         scores = torch.where(real, heads._scores(judged).reshape(-1, self.regions), 0.0)
         scores = matrix_suppressed(boxes, scores, heads.decay)
+        pose = heads.told_pose(judged.pose)
         if heads.second_look is not None:
-            scores = self.rejudged(scores, boxes, judged, number)
+            scores, seen, corrected = self.rejudged(scores, boxes, judged, number)
+            pose |= {name: pose[name].index_copy(0, seen, one) for name, one in heads.told_pose(corrected).items()}
         scores = calibrated(scores, heads.score_scale, heads.score_shift)
         solid = (boxes[..., 2:] - boxes[..., :2]).amin(dim=-1) >= 1
         scores = torch.where(real & solid & (scores > heads.score_thresh), scores, 0.0)
         scores, order = scores.topk(min(self.regions, heads.detections_per_img))
-        found = {"boxes": boxes}
-        if heads.tells_pose and judged.pose is not None:
-            pose = told(judged.pose, heads.box_roi_pool.transformation, heads.parts)
-            found |= {name: value.reshape(-1, self.regions, *value.shape[1:]) for name, value in pose.items()}
+        found = {name: value.reshape(-1, self.regions, *value.shape[1:]) for name, value in pose.items()}
+        found["boxes"] = boxes
         if self.batch:
             found = {name: taken(value, order) for name, value in found.items()}
             return found | {"scores": scores}
         kept = order[0, : (scores > 0).long().sum()]
         return {name: value[0, kept] for name, value in found.items()} | {"scores": scores[0, : kept.shape[0]]}
 
-    def rejudged(self, scores: Tensor, boxes: Tensor, judged: Judged, number: Tensor) -> Tensor:
-        """Scores (B, K) after the second look, as `RegionHeads` does it."""
+    def rejudged(
+        self, scores: Tensor, boxes: Tensor, judged: Judged, number: Tensor
+    ) -> tuple[Tensor, Tensor, Pose | None]:
+        """Scores (B, K) after the second look, the rows it saw and their pose, as `RegionHeads` does it."""
         heads = self.model.roi_heads
         best, order = scores.topk(min(heads.looks, self.regions))
         flat = (number[:, None] * self.regions + order).flatten()
         pose: Pose | None = None if judged.pose is None else judged.pose.rows(flat)
         frames = heads._frames(taken(boxes, order).flatten(0, 1), pose)
-        second = heads.second_look(judged.pictures, [frames]).sigmoid().reshape(-1, best.shape[1])
-        return scores.scatter(1, order, product(second, best, heads.second_share))
+        second, corrected = heads.second_look(judged.pictures, [frames])
+        second = second.sigmoid().reshape(-1, best.shape[1])
+        return scores.scatter(1, order, product(second, best, heads.second_share)), flat, corrected
 
 
 def taken(values: Tensor, order: Tensor) -> Tensor:

@@ -21,11 +21,15 @@ def paired_iou(boxes: Tensor, others: Tensor) -> Tensor:
     return intersection / (box_ops.box_area(boxes) + box_ops.box_area(others) - intersection).clamp(min=1e-6)
 
 
-def best_overlaps(boxes: Tensor, others: Tensor) -> Tensor:
-    """The largest intersection over union (n,) of each box (n, 4) with any of the others (m, 4), 0 without any."""
+def best_match(boxes: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Of boxes (n, 4) the largest intersection over union (n,) with any of the others (m, 4), and the row of that one.
+
+    Both are 0 without any others.
+    """
     if len(others) == 0:
-        return boxes.new_zeros(len(boxes))
-    return box_ops.box_iou(boxes, others.to(boxes.dtype)).amax(dim=1)
+        return boxes.new_zeros(len(boxes)), torch.zeros(len(boxes), dtype=torch.long, device=boxes.device)
+    overlap, row = box_ops.box_iou(boxes, others.to(boxes.dtype)).max(dim=1)
+    return overlap, row
 
 
 def calibrated(scores: Tensor, scale: float, shift: float) -> Tensor:

@@ -21,10 +21,10 @@ from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
 from upright.detector.proposal_network import ProposalNetwork
 from upright.detector.region_head import RegionHead
 from upright.detector.regions import RegionHeads
-from upright.detector.second_look import SecondLook
+from upright.detector.second_look import POSE_WIDTH, ROOM, SecondLook
 from upright.detector.settings import Settings
 from upright.detector.shufflenet import ShuffleNetPyramid
-from upright.detector.spatial_transformer import Transformation, transformations
+from upright.detector.spatial_transformer import ThetaRegression, Transformation, transformations
 from upright.errors import InputError
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
@@ -211,7 +211,7 @@ def build_heads(settings: Settings, strides: tuple[int, ...]) -> RegionHeads:
         teach=settings.teach,
         taught=settings.taught,
         tells_pose=settings.tells_pose,
-        second_look=None if settings.second_look == "none" else SecondLook(),
+        second_look=build_second_look(settings, pool.transformation),
         canonical=settings.second_look == "canonical",
         looks=settings.looks,
         second_share=settings.second_share,
@@ -228,6 +228,18 @@ def build_heads(settings: Settings, strides: tuple[int, ...]) -> RegionHeads:
         score_scale=settings.score_scale,
         score_shift=settings.score_shift,
     )
+
+
+def build_second_look(settings: Settings, transformation: Transformation | None) -> SecondLook | None:
+    """The second look, which corrects theta of this family where the settings say so; None where there is none."""
+    if settings.second_look == "none":
+        return None
+    if settings.pose_from == "transformers":
+        return SecondLook()
+    assert transformation is not None, "settings refuse to correct a pose that nobody tells"
+    # A crop has room about the person.
+    priors = [transformation.window(*(size / ROOM for size in SQUARE_PRIORS[part])) for part in settings.parts]
+    return SecondLook(regression=ThetaRegression(POSE_WIDTH, transformation, priors, bounded=True, free_turn=True))
 
 
 def build_detector(settings: Settings, backbone_network: nn.Module | None = None) -> Detector:

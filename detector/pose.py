@@ -24,7 +24,8 @@ class Pose:
         centre, half: (R, 2), middle and half sides of the frame, x and y, in pixels of the resized picture.
         seen: (R, N), logits of how likely each transformer's part is seen; None where nobody teaches them.
         outline: (R, 2), half sides of the region in its frame, where the frame is not the region; None where it is.
-        directions: (R, N, 2), of free turns, before they became unit vectors; None where there are none.
+        directions: (R, N, 2), of free turns in the picture, before they became unit vectors; None where there are none.
+        up: (R, 2), the direction in the picture that is up in the frame; None: all frames are upright.
     """
 
     theta: Tensor
@@ -33,6 +34,7 @@ class Pose:
     seen: Tensor | None = None
     outline: Tensor | None = None
     directions: Tensor | None = None
+    up: Tensor | None = None
 
     def rows(self, chosen: Tensor) -> Pose:
         """Those of some regions."""
@@ -58,11 +60,20 @@ class Pose:
     def points(self, transformation: Transformation, xy: Tensor) -> Tensor:
         """Where theta puts target points (K, 2): (R, N, K, 2) in pixels of the resized picture."""
         warped = transformation.warp(self.theta.flatten(0, 1), xy).unflatten(0, self.theta.shape[:2])
-        return self.centre[:, None, None] + self.half[:, None, None] * warped
+        offsets = self.half[:, None, None] * warped
+        if self.up is not None:
+            offsets = turned_with(self.up[:, None, None], offsets)
+        return self.centre[:, None, None] + offsets
 
     def quadrilaterals(self, transformation: Transformation) -> Tensor:
         """Corners (R, N, 4, 2) of what each transformer reads, `CORNERS` of its canonical crop, in pixels."""
         return self.points(transformation, self.theta.new_tensor(CORNERS))
+
+
+def turned_with(up: Tensor, vectors: Tensor) -> Tensor:
+    """Vectors (..., 2), x and y, turned as the picture's own upward direction is turned to `up` (..., 2)."""
+    across = torch.stack([-up[..., 1], up[..., 0]], dim=-1)
+    return vectors[..., :1] * across - vectors[..., 1:] * up
 
 
 def lean(quadrilaterals: Tensor) -> Tensor:

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, layer_norm
+from torch.nn.functional import avg_pool2d
 from torchvision.ops import MultiScaleRoIAlign
 
 from upright.detector.pose import Pose
+from upright.detector.region_localisation import RegionLocalisation
 from upright.detector.region_reading import Regions
 from upright.detector.spatial_transformer import (
     BoundedTheta,
@@ -27,54 +28,6 @@ from upright.detector.spatial_transformer import (
 
 # Cells of its map that a region has a side, at least: 224 pixels are read at stride 16 (Lin et al. 2017, section 4.2).
 CELLS = 14
-
-
-class RegionLocalisation(nn.Module):
-    """Two convolutions over a square glance, then theta of N transformers and how likely each one's part is seen.
-
-    Args:
-        channels: of the glance.
-        size: points of the glance, a side.
-        hidden: width of the layer after the convolutions.
-        regression: from `hidden` features to theta.
-        width: of the convolutions.
-        dropout: share of the numbers after the convolutions that are left out in training.
-    """
-
-    def __init__(
-        self, channels: int, size: int, hidden: int, regression: ThetaRegression, width: int = 64, dropout: float = 0.3
-    ) -> None:
-        super().__init__()
-        self.glance_shape = (channels, size, size)
-        self.trunk = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Dropout(dropout),
-            nn.Linear(width * size**2, hidden),
-            nn.ReLU(),
-        )
-        self.regression = regression
-        assert regression.bounds is not None
-        self.seen = nn.Linear(hidden, len(regression.bounds.priors))
-
-    def forward(self, glance: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Of a glance (R, C, S, S): theta (R, N, P), logits of what is seen (R, N), and directions (R, N, 2).
-
-        The directions are those of the turns before they become unit vectors; None where the family does not turn.
-        """
-        # How strong the features are says nothing of a pose, and as they come they are too weak to learn from quickly.
-        features = self.trunk(layer_norm(glance, self.glance_shape))
-        bounds = self.regression.bounds
-        assert bounds is not None
-        raw = self.regression.raw(features)
-        theta, seen = bounds(raw), self.seen(features)
-        if not bounds.turns:
-            return theta, seen, None
-        turn = raw.unflatten(1, (len(bounds.priors), -1))[..., :2]
-        return theta, seen, turn + turn.new_tensor([1.0, 0.0])
 
 
 class PoseNormalisingPool(nn.Module):
@@ -137,7 +90,7 @@ class PoseNormalisingPool(nn.Module):
         self.localisation: nn.Module
         if taught:
             regression = ThetaRegression(hidden, transformation, priors, bounded=True, free_turn=True)
-            self.localisation = RegionLocalisation(glance_channels, glance_size, hidden, regression)
+            self.localisation = RegionLocalisation((glance_channels, glance_size, glance_size), hidden, regression)
         else:
             self.localisation = nn.Sequential(
                 nn.Linear(glance_channels * glance_size**2, hidden),

@@ -14,13 +14,17 @@ import openvino
 from openvino.passes import ConstantFolding, Manager
 
 from upright.datasets.pictures import read_picture
-from upright.detector.engines.openvino_engine import COARSE, shuffle_by_convolution
+from upright.detector.engines.openvino_engine import shuffle_by_convolution
 from upright.detector.picture_size import reduced, refuse_thin
 from upright.detector.settings import Settings
 from upright.errors import InputError
 
 os.environ.setdefault("NNCF_CI", "1")  # read by NNCF, which else tells its makers over the network how it is called
 import nncf
+
+# With 256 steps a pixel of a wide picture is lost, and an angle of a crop. So only these parts are quantised, by the
+# names of their modules.
+COARSE = ("backbone/", "/head", "box_head/", "second_look/stages/", "second_look/judge/")
 
 
 def quantised(model: openvino.Model, settings: Settings, pictures: Sequence[Path]) -> openvino.Model:
@@ -39,7 +43,6 @@ def quantised(model: openvino.Model, settings: Settings, pictures: Sequence[Path
     folding.run_passes(model)  # so that NNCF sees which constants are biases, and corrects them
     shuffle_by_convolution(model)  # here, since the engine does not find shuffles with rounding between their layers
     nncf.set_log_level(logging.ERROR)
-    # What is no coarse part stays float32: with 256 steps a pixel of a wide picture is lost, and an angle of a crop.
     others = f"^(?!.*({'|'.join(map(re.escape, COARSE))})).*$"
     return nncf.quantize(
         model,

@@ -117,7 +117,7 @@ class Regions:
 class RecordedRegions(Regions):
     """Regions while the detector is exported: as many of every picture, and nobody knows yet who is read where.
 
-    So all are read from every map, and what was not asked for is left out; there are no `groups`.
+    So all are read at once, from a sheet that holds every map; there are no `groups`.
 
     Attributes:
         level: (R,), the map that each is read from.
@@ -134,19 +134,43 @@ class RecordedRegions(Regions):
         """As that of `Regions`."""
         pictures, channels = maps[0].shape[:2]
         transformers, count = points.shape[1:3]
-        points = points.reshape(pictures, -1, transformers, count, 2).transpose(1, 2)  # (B, N, regions, H' W', 2)
-        level = self.level.reshape(pictures, 1, 1, -1, 1)
-        crops = None
-        for i, source in enumerate(maps):
-            # Not a tensor of two numbers, which would tie the exported detector to the sides that it is recorded with.
-            side = torch._shape_as_tensor(source)[2:].flip(0).to(points.dtype) * self.strides[i]
-            grid = (2 * points / side - 1).reshape(pictures * transformers, -1, size[1], 2)
-            source = source.reshape(pictures * transformers, channels // transformers, *source.shape[2:])
-            part = grid_sample(source, grid, padding_mode="border", align_corners=False)
-            part = part.reshape(pictures, transformers, channels // transformers, -1, count)
-            crops = part if crops is None else torch.where(level == i, part, crops)
-        assert crops is not None, "there are maps"
+        sheet, sides, above = stacked(maps)
+        # Places in the map of each region. Kept between the middles of its outer cells, as by padding with the border,
+        # they weigh what lies beside it on the sheet by nothing.
+        stride = torch.tensor(self.strides, dtype=points.dtype)[self.level][:, None, None, None]
+        last = sides[self.level][:, None, None] - 0.5
+        places = torch.minimum((points / stride).clamp(min=0.5), last) + above[self.level][:, None, None]
+        grid = 2 * places / torch._shape_as_tensor(sheet)[2:].flip(0).to(points.dtype) - 1
+        grid = grid.reshape(pictures, -1, transformers, count, 2).transpose(1, 2)  # (B, N, regions, H' W', 2)
+        grid = grid.reshape(pictures * transformers, -1, size[1], 2)
+        sheet = sheet.reshape(pictures * transformers, channels // transformers, *sheet.shape[2:])
+        crops = grid_sample(sheet, grid, padding_mode="border", align_corners=False)
+        crops = crops.reshape(pictures, transformers, channels // transformers, -1, count)
         return crops.permute(0, 3, 1, 2, 4).reshape(-1, channels, *size)
+
+
+def stacked(maps: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Maps of one picture on one sheet, one below the other.
+
+    Args:
+        maps: (B, C, H, W) a level, the widest first.
+
+    Returns:
+        the sheet (B, C, sum of H, widest W); (levels, 2), width and height of each map; (levels, 2), where it begins.
+    """
+    rows, sides, above = [], [], []
+    top = torch.zeros(2, dtype=torch.int64)
+    for level in maps:
+        pictures, channels, height, width = level.shape
+        # By concatenation, which engines do quicker than what they pad with.
+        beside = level.new_zeros(pictures, channels, height, maps[0].shape[3] - width)
+        rows.append(torch.cat([level, beside], dim=3))
+        # Not a tensor of two numbers, which would tie the exported detector to the sides that it is recorded with.
+        side = torch._shape_as_tensor(level)[2:].flip(0)
+        sides.append(side)
+        above.append(top)
+        top = top + side * torch.tensor([0, 1])
+    return torch.cat(rows, dim=2), torch.stack(sides).to(maps[0].dtype), torch.stack(above).to(maps[0].dtype)
 
 
 def levels(regions: Tensor, strides: tuple[int, ...], cells: float) -> Tensor:

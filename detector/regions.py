@@ -16,7 +16,7 @@ from torchvision.ops import boxes as box_ops
 
 from upright.detector.dense_proposals import Proposals
 from upright.detector.ignored import inside_ignored, people
-from upright.detector.judged import Judged, best_overlaps, calibrated, paired_iou, person_logit, product, region_boxes
+from upright.detector.judged import Judged, best_match, calibrated, paired_iou, person_logit, product, region_boxes
 from upright.detector.person_priors import PersonPart
 from upright.detector.pose import Pose, told
 from upright.detector.pose_pool import PoseNormalisingPool, RoIAlignPool
@@ -180,21 +180,26 @@ class RegionHeads(RoIHeads):
     def _look_again(
         self, features: dict[str, Tensor], proposals: list[Tensor] | list[Proposals], targets: list[dict[str, Tensor]]
     ) -> dict[str, Tensor]:
-        """The loss of the second look at the best proposals: the overlap of each with its person, as 0 below a half."""
+        """Of the best proposals: of the overlap with their person, 0 below a half, and of a corrected pose."""
         assert self.second_look is not None
-        best, wanted = [], []
+        best, wanted, matched = [], [], []
         for boxes, target in zip(region_boxes(proposals), targets, strict=True):
             kept = boxes[~self._unclear(boxes, target)][: self.looks]
-            overlap = best_overlaps(kept, people(target)["boxes"])
+            overlap, person = best_match(kept, people(target)["boxes"])
             best.append(kept)
             wanted.append(overlap.where(overlap >= self.proposal_matcher.high_threshold, 0.0))
+            matched.append(person)
         with torch.no_grad():
             pose = self.box_roi_pool.look(features, best) if self.canonical else None
             frames = self._frames(torch.cat(best), pose).split([len(one) for one in best])
-        logits = self.second_look(features[PICTURE], list(frames))
+        logits, corrected = self.second_look(features[PICTURE], list(frames))
+        losses = {}
+        if corrected is not None:
+            taught = self._teach(corrected, [(overlap > 0).long() for overlap in wanted], matched, targets)
+            losses = {name.replace("loss_", "loss_second_"): loss for name, loss in taught.items()}
         if len(logits) == 0:  # the mean over nothing is not a number
-            return {"loss_second_look": logits.sum()}
-        return {"loss_second_look": binary_cross_entropy_with_logits(logits, torch.cat(wanted))}
+            return losses | {"loss_second_look": logits.sum()}
+        return losses | {"loss_second_look": binary_cross_entropy_with_logits(logits, torch.cat(wanted))}
 
     def _frames(self, boxes: Tensor, pose: Pose | None) -> Tensor:
         """Where the second look looks, (n, 5), see `box_frames`; of boxes (n, 4) and their pose."""
@@ -279,7 +284,7 @@ class RegionHeads(RoIHeads):
     def _unclear(self, boxes: Tensor, target: dict[str, Tensor]) -> Tensor:
         """Which boxes (n, 4) lie on ignore regions and on no person, bool (n,)."""
         return inside_ignored(boxes, target) & (
-            best_overlaps(boxes, people(target)["boxes"]) < self.proposal_matcher.high_threshold
+            best_match(boxes, people(target)["boxes"])[0] < self.proposal_matcher.high_threshold
         )
 
     def _detections(
@@ -293,11 +298,13 @@ class RegionHeads(RoIHeads):
         boxes = self.box_coder.decode(deltas, judged.regions).reshape(-1, 4).split(counts)
         rows = torch.arange(len(scores), device=scores.device).split(counts)
         boxes = [box_ops.clip_boxes_to_image(box, shape) for box, shape in zip(boxes, image_shapes, strict=True)]
+        pose = self.told_pose(judged.pose)
         parts = list(scores.split(counts))
         if self.decay is not None:
             parts = [matrix_suppression(box, score, self.decay) for box, score in zip(boxes, parts, strict=True)]
         if self.second_look is not None:
-            parts = self._rejudged(parts, boxes, rows, judged)
+            parts, chosen, corrected = self._rejudged(parts, boxes, rows, judged)
+            pose |= {name: pose[name].index_copy(0, chosen, one) for name, one in self.told_pose(corrected).items()}
         results = []
         for score, box, region, row in zip(parts, boxes, judged.regions, rows, strict=True):
             score = calibrated(score, self.score_scale, self.score_shift)
@@ -309,8 +316,7 @@ class RegionHeads(RoIHeads):
                 keep = keep[score[keep].argsort(descending=True, stable=True)]
             keep = keep[: self.detections_per_img]
             result = {"boxes": box[keep], "labels": torch.ones_like(keep), "scores": score[keep]}
-            if judged.pose is not None and self.tells_pose:
-                result |= told(judged.pose.rows(row[keep]), self.box_roi_pool.transformation, self.parts)
+            result |= {name: value[row[keep]] for name, value in pose.items()}
             if self.return_theta:
                 result["proposals"] = region[keep]
                 result["theta"] = score.new_zeros(len(keep), 0, 0)
@@ -319,19 +325,24 @@ class RegionHeads(RoIHeads):
             results.append(result)
         return results
 
+    def told_pose(self, pose: Pose | None) -> dict[str, Tensor]:
+        """What detections say of a pose, as `told`; nothing where they say nothing."""
+        return told(pose, self.box_roi_pool.transformation, self.parts) if pose is not None and self.tells_pose else {}
+
     def _rejudged(
         self, scores: list[Tensor], boxes: list[Tensor], rows: Sequence[Tensor], judged: Judged
-    ) -> list[Tensor]:
-        """Scores of each image's regions after the second look at the best of them; `rows` are theirs in `judged`."""
+    ) -> tuple[list[Tensor], Tensor, Pose | None]:
+        """Scores of each image's regions (`rows` in `judged`) after the second look, rows (K,) it saw, their pose."""
         assert self.second_look is not None
         best = [score.topk(min(self.looks, len(score))).indices for score in scores]
         chosen = torch.cat([row[picked] for row, picked in zip(rows, best, strict=True)])
         if len(chosen) == 0:
-            return scores
+            return scores, chosen, None
         seen = torch.cat([box[picked] for box, picked in zip(boxes, best, strict=True)])
         frames = self._frames(seen, None if judged.pose is None else judged.pose.rows(chosen))
-        second = self.second_look(judged.pictures, list(frames.split([len(picked) for picked in best]))).sigmoid()
+        counts = [len(picked) for picked in best]
+        second, corrected = self.second_look(judged.pictures, list(frames.split(counts)))
         fused = []
-        for score, picked, own in zip(scores, best, second.split([len(picked) for picked in best]), strict=True):
+        for score, picked, own in zip(scores, best, second.sigmoid().split(counts), strict=True):
             fused.append(score.index_copy(0, picked, product(own, score[picked], self.second_share)))
-        return fused
+        return fused, chosen, corrected

@@ -82,6 +82,10 @@ class Settings:
         "the best regions judged once more, by crops of the picture: plain boxes, or upright in the taught pose",
     ] = "none"
     looks: Annotated[int, "regions of a picture that the second look sees"] = 16
+    pose_from: Annotated[
+        Literal["transformers", "second_look"],
+        "who says how people are turned: the transformers, or the second look, which corrects them",
+    ] = "transformers"
     second_share: Annotated[float, "exponent of the second look's score, 0 to 1"] = 0.3
     bin_samples: Annotated[int, "points averaged in a bin of a canonical crop, a side"] = 1
     glance_size: Annotated[int, "points of the coarse look at a region, a side"] = 5
@@ -130,6 +134,11 @@ class Settings:
             raise InputError(
                 "the second look is upright only where transformers are taught whole, head, torso and legs: "
                 "use teach above 0, or second_look box"
+            )
+        if self.pose_from == "second_look" and (self.second_look == "none" or not self.tells_pose):
+            raise InputError(
+                "a second look corrects the pose only where there is one, of transformers that are taught whole, head, "
+                "torso and legs: use teach above 0 and second_look canonical, or pose_from transformers"
             )
         if self.teach and self.transformers == 0:
             raise InputError("without transformers nobody can be taught: use teach 0")

@@ -14,6 +14,10 @@ from upright.tools.report import number, percent, table
 
 SUBSETS = ("Reasonable", "Small", "Heavy", "All")
 SIZES = ("small", "medium", "large")
+POSE_COLUMNS = (
+    *("found", "error of the lean", "over 90 degrees", "slope", "head inside"),
+    *(f"IoU {part}" for part in PART_NAMES),
+)
 Reports = dict[str, dict[str, Any]]
 
 
@@ -95,16 +99,18 @@ def _how_they_stand(reports: Reports) -> list[str]:
     rows = []
     for name, report in reports.items():
         for group, words in POSE_GROUPS.items() if report.get("pose") else ():
-            one = report["pose"][group]
-            error = "n/a" if one["lean_error"] is None else f"{one['lean_error']:.1f}"
-            figures = [error, percent(one["upside_down"]), number(one["slope"]), percent(one["head_inside"])]
-            overlaps = [number(one["overlap"][part]) for part in PART_NAMES]
-            rows.append([name, words, str(one["found"]), *figures, *overlaps])
+            rows.append([name, words, *pose_cells(report["pose"][group])])
     if not rows:
         return []
-    head = ["data set", "people", "found", "error of the lean", "over 90 degrees", "slope", "head inside"]
     words = "How people stand, of those found whose trunk is labelled ([what the figures are](../docs/pose.md)):"
-    return ["", words, "", *table([*head, *(f"IoU {part}" for part in PART_NAMES)], rows)]
+    return ["", words, "", *table(["data set", "people", *POSE_COLUMNS], rows)]
+
+
+def pose_cells(one: dict[str, Any]) -> list[str]:
+    """What `POSE_COLUMNS` names, of one group of people, see `upright.detector.evaluation.pose.pose_figures`."""
+    error = "n/a" if one["lean_error"] is None else f"{one['lean_error']:.1f}"
+    figures = [error, percent(one["upside_down"]), number(one["slope"]), percent(one["head_inside"])]
+    return [str(one["found"]), *figures, *(number(one["overlap"][part]) for part in PART_NAMES)]
 
 
 def _share_of(group: dict[str, Any]) -> str:

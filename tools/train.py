@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upright.datasets.entry import NoSplit
-from upright.datasets.hold_out import hold_out
+from upright.datasets.hold_out import hold_out, with_joints
 from upright.datasets.registry import DATASETS, dataset_entry, open_dataset
 from upright.datasets.sample import PedestrianDataset
 from upright.datasets.soundness import check_pictures, content_digest, file_digest, people
@@ -52,6 +52,13 @@ def parser() -> argparse.ArgumentParser:
     add_dataset_flags(data, training=True)
     add_hold_out_flag(data)
     data.add_argument("--extra-synthetic", type=int, default=0, metavar="N", help="N synthetic pictures more an epoch")
+    data.add_argument(
+        "--joints-times",
+        type=int,
+        default=1,
+        metavar="N",
+        help="show pictures of people with joints, which teach transformers, N times an epoch (default: 1)",
+    )
     data.add_argument("--min-height", type=float, default=12, help="people lower than this (pixels) are ignored")
     data.add_argument(
         "--turn", type=float, default=0, metavar="DEGREES", help="turn pictures by up to that, 180 at most"
@@ -153,7 +160,7 @@ def main() -> None:
 def training_pictures(
     parts: list[PedestrianDataset], settings: Settings, arguments: argparse.Namespace, seed: int
 ) -> TrainingPictures:
-    """The augmented pictures of all parts."""
+    """The augmented pictures of all parts, those of the first with joints as often as --joints-times says."""
     from upright.datasets.augmentation import Augmentation
     from upright.datasets.batches import TrainingPictures
 
@@ -161,7 +168,12 @@ def training_pictures(
     half = (settings.crop_height // 2, settings.crop_width // 2)
     whole = Augmentation(settings.training_side, crop, arguments.min_height, arguments.turn)
     quarter = Augmentation(settings.training_side // 2, half, arguments.min_height, arguments.turn)
-    return TrainingPictures(parts, whole, seed, quarter, arguments.mosaics)
+    again: list[PedestrianDataset] = []
+    if arguments.joints_times > 1:
+        again = [with_joints(parts[0])] * (arguments.joints_times - 1)
+        if not len(again[0]):
+            raise InputError(f"--joints-times {arguments.joints_times}: nobody in {arguments.root} has joints")
+    return TrainingPictures([*parts, *again], whole, seed, quarter, arguments.mosaics)
 
 
 def starting_model(settings: Settings, arguments: argparse.Namespace) -> Detector:
@@ -191,7 +203,7 @@ def command_line(argv: list[str]) -> list[str]:
 def refuse_impossible(arguments: argparse.Namespace) -> None:
     if not 0 <= arguments.mosaics <= 1:
         raise InputError(f"--mosaics {arguments.mosaics:g} is no share of the pictures: use a number from 0 to 1")
-    for name in ("epochs", "max_steps", "length"):
+    for name in ("epochs", "max_steps", "length", "joints_times"):
         value = getattr(arguments, name)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name.replace('_', '-')} {value:g} leaves nothing to train on: use a number above 0")
@@ -203,7 +215,7 @@ def refuse_impossible(arguments: argparse.Namespace) -> None:
 
 def recorded_data(arguments: argparse.Namespace, chosen: PedestrianDataset) -> dict[str, Any]:
     """What the settings of a run keep of its data: of files their content, wherever they lie."""
-    names = ("dataset", "hold_out", "extra_synthetic", "min_height", "turn", "mosaics")
+    names = ("dataset", "hold_out", "extra_synthetic", "min_height", "turn", "mosaics", "joints_times")
     data = {name: getattr(arguments, name) for name in names} | recorded_options(arguments)
     given = data.pop("annotations")
     if dataset_entry(arguments.dataset).needs_root:

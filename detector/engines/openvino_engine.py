@@ -15,12 +15,9 @@ from upright.detector.engines.engine import Precision
 from upright.detector.engines.exported_engine import ExportedEngine
 from upright.detector.exported_file import ExportedFile
 
-# In bfloat16 a pixel of a wide picture is lost. So only these parts are computed in it, by the names of their modules.
-COARSE = ("backbone/", "/head", "box_head/", "second_look/stages/", "second_look/judge/")
 PATIENCE = 32  # pictures of one size in a row, from which it pays to compile for this size
 RESIZE = "/Resize"  # the layer that makes the picture as large as the backbone takes it
 SHUFFLED = "/stage"  # in the names of ShuffleNet's blocks
-KEEP_PRECISION = "precise_0"  # OpenVINO's mark on a node that the precision of inference does not reach
 
 
 class OpenVINOEngine(ExportedEngine):
@@ -54,10 +51,8 @@ class OpenVINOEngine(ExportedEngine):
             options["CACHE_DIR"] = str(folder)
         model = core.read_model(str(file.path))
         if half:
+            # OpenVINO itself keeps what follows the last layers in float32, boxes and corners among it.
             shuffle_by_convolution(model)
-            for node in model.get_ops():
-                if not any(part in node.get_friendly_name() for part in COARSE):
-                    node.get_rt_info()[KEEP_PRECISION] = ""
         else:
             shuffle_at_once(model)
         self._core, self._model, self._options = core, model, options

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upright.datasets.coco import CocoPedestrians, read_annotations
-from upright.datasets.hold_out import DatasetRows, annotations_of_rows, held_out, hold_out
+from upright.datasets.hold_out import DatasetRows, annotations_of_rows, held_out, hold_out, with_joints
 from upright.errors import InputError
 
 FILES = ("street_train.json", "voc_train.json", "coco_train.json", "neg_train.json")
@@ -96,3 +96,16 @@ def test_files_of_the_real_pictures_are_counted_one_by_one(shared: Path) -> None
     assert isinstance(rest, DatasetRows)
     assert len(rest) + len(aside) == len(whole)
     assert len(rest.annotations.boxes) + len(aside.annotations.boxes) == len(whole.annotations.boxes)
+
+
+def test_pictures_with_joints_are_those_in_which_somebody_has_one(boards) -> None:
+    joints = np.zeros((6, 17, 3), np.float32)
+    joints[1, 4] = (30, 40, 1)
+    joints[4, :2] = (9, 9, 2)
+    boards.annotations = replace(boards.annotations, joints=joints)
+    some = with_joints(boards)
+    assert some.annotations.image_ids == [2, 5]
+    assert some.annotations.joints[:, :, 2].any(axis=1).tolist() == [True, True]
+    assert some[1].id == 5
+    boards.annotations = replace(boards.annotations, joints=np.zeros_like(joints))
+    assert len(with_joints(boards)) == 0

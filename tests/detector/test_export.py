@@ -29,17 +29,19 @@ def exported_found(path: Path, image: np.ndarray) -> Detected:
     return Detected.of(dict(zip(names, session.run(None, {"image": image}), strict=True)))
 
 
-def taught(settings: Settings, second_look: str) -> Detector:
+def taught(settings: Settings, second_look: str, pose_from: str = "transformers") -> Detector:
     """A detector that tells pose, with random weights under which transformers do not stay where they start."""
     torch.manual_seed(0)
-    model = build_detector(
-        replace(settings, teach=1.0, second_look=second_look, glance_size=7, looks=8, score_threshold=1e-4)
-    ).eval()
+    changes = {"second_look": second_look, "pose_from": pose_from, "looks": 8}
+    model = build_detector(replace(settings, teach=1.0, glance_size=7, score_threshold=1e-4, **changes)).eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        regression = model.roi_heads.box_roi_pool.localisation.regression.linear
-        regression.weight.normal_(std=0.05, generator=generator)
-        regression.bias.normal_(std=0.2, generator=generator)
+        localisations = [model.roi_heads.box_roi_pool.localisation]
+        if pose_from == "second_look":
+            localisations.append(model.roi_heads.second_look.localisation)
+        for localisation in localisations:
+            localisation.regression.linear.weight.normal_(std=0.05, generator=generator)
+            localisation.regression.linear.bias.normal_(std=0.2, generator=generator)
         for head in model.rpn.head:
             head.predict.weight.normal_(std=0.1, generator=generator)
             head.predict.bias[0] = 0
@@ -51,9 +53,12 @@ def street() -> np.ndarray:
     return SyntheticPedestrians("val")[0].image
 
 
-@pytest.mark.parametrize("second_look", ["none", "box", "canonical"])
-def test_pose_and_second_look_are_exported(second_look, tiny_light, street, tmp_path) -> None:
-    model = taught(tiny_light, second_look)
+@pytest.mark.parametrize(
+    ("second_look", "pose_from"),
+    [*((kind, "transformers") for kind in ("none", "box", "canonical")), ("canonical", "second_look")],
+)
+def test_pose_and_second_look_are_exported(second_look, pose_from, tiny_light, street, tmp_path) -> None:
+    model = taught(tiny_light, second_look, pose_from)
     export_onnx(tmp_path / "a.onnx", model, {})
     for image in (street[:200, :300], street[100:400, :170]):
         (wanted,) = TorchEngine(model).detect([image])
@@ -69,16 +74,17 @@ def test_pose_and_second_look_are_exported(second_look, tiny_light, street, tmp_
 
 
 def test_a_batch_holds_what_its_pictures_hold(tiny_light, street, tmp_path) -> None:
-    model = taught(tiny_light, "canonical")
+    model = taught(tiny_light, "canonical", "second_look")
     export_onnx(tmp_path / "one.onnx", model, {})
     export_onnx(tmp_path / "many.onnx", model, {}, batch=True)
     images = np.stack([street[:240, :320], street[200:440, 300:620], np.zeros((240, 320, 3), np.uint8)])
     session = onnxruntime.InferenceSession(str(tmp_path / "many.onnx"), providers=["CPUExecutionProvider"])
-    boxes, scores = session.run(["boxes", "scores"], {"image": images})
-    for image, box, score in zip(images, boxes, scores, strict=True):
+    boxes, scores, whole = session.run(["boxes", "scores", "whole"], {"image": images})
+    for image, box, score, corners in zip(images, boxes, scores, whole, strict=True):
         alone = exported_found(tmp_path / "one.onnx", image)
         np.testing.assert_allclose(score[score > 0], alone.scores, atol=1e-4)
         assert np.abs(box[0] - alone.boxes[0]).max() < 0.05
+        assert np.abs(corners[0] - alone.whole[0]).max() < 0.05
 
 
 def test_a_file_says_what_it_is(tiny_light, tmp_path) -> None:

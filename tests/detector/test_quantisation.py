@@ -14,13 +14,14 @@ from PIL import Image
 
 from upright.datasets.synthetic import SyntheticPedestrians
 from upright.detector.engines.choice import RELEASED, open_engine
-from upright.detector.engines.openvino_engine import COARSE
 from upright.detector.export import export_openvino
 from upright.detector.exported_file import read_exported
 from upright.errors import InputError
 from upright.tools import export
 
 pytest.importorskip("nncf", reason="nncf, of the extra int8, is not installed")
+
+from upright.detector.quantisation import COARSE
 
 ROOT = Path(__file__).parents[2]
 ALONE = """

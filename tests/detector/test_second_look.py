@@ -142,11 +142,11 @@ def test_nobody_is_so_small_that_a_crop_has_no_size() -> None:
 def test_no_frames_give_no_logits_and_a_batch_does_not_mix_its_pictures(look: SecondLook) -> None:
     pictures = noise(96, 128, 2)
     nothing = torch.zeros(0, 5)
-    assert look(pictures, [nothing, nothing]).shape == (0,)
+    assert look(pictures, [nothing, nothing])[0].shape == (0,)
     one, other = torch.tensor([[60.0, 50, 30, 0, -1]]), torch.tensor([[40.0, 30, 20, 0.6, -0.8], [9, 9, 9, 0, 1]])
     with torch.no_grad():
-        both = look(pictures, [one, other])
-        apart = torch.cat([look(pictures[:1], [one]), look(pictures[1:], [other])])
+        both, _ = look(pictures, [one, other])
+        apart = torch.cat([look(pictures[:1], [one])[0], look(pictures[1:], [other])[0]])
     torch.testing.assert_close(both, apart)
     assert both.dtype == torch.float32
     assert len(set(both.tolist())) == 3
@@ -172,9 +172,9 @@ class Answers(nn.Module):
         super().__init__()
         self.logits = torch.tensor(logits)
 
-    def forward(self, pictures: Tensor, frames: list[Tensor]) -> Tensor:
+    def forward(self, pictures: Tensor, frames: list[Tensor]) -> tuple[Tensor, None]:
         self.frames = frames
-        return self.logits[: sum(len(one) for one in frames)]
+        return self.logits[: sum(len(one) for one in frames)], None
 
 
 REGIONS = [[10.0, 10, 30, 60], [10, 20, 30, 60], [70, 10, 90, 60], [50, 30, 70, 80]]
@@ -316,7 +316,7 @@ def test_it_learns_to_tell_two_pictures_apart(tiny_light: Settings) -> None:
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     losses = []
     for _ in range(12):
-        loss = nn.functional.binary_cross_entropy_with_logits(network(pictures, frames), truth)
+        loss = nn.functional.binary_cross_entropy_with_logits(network(pictures, frames)[0], truth)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -332,6 +332,8 @@ def test_it_learns_to_tell_two_pictures_apart(tiny_light: Settings) -> None:
         {"second_look": "canonical", "teach": 1.0, "priors": ("whole", "head")},
         {"second_look": "canonical", "transformers": 0},
         {"second_look": "twice"},
+        {"pose_from": "second_look", "teach": 1.0},
+        {"pose_from": "second_look", "second_look": "box"},
         {"second_look": "box", "looks": 0},
         {"second_look": "box", "second_share": 1.5},
         {"second_look": "box", "second_share": float("nan")},

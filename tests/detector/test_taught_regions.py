@@ -15,7 +15,7 @@ from upright.detector.dense_proposals import Proposals
 from upright.detector.model import Detector, build_detector
 from upright.detector.option_fields import option_fields
 from upright.detector.pose import Pose
-from upright.detector.pose_pool import RegionLocalisation
+from upright.detector.region_localisation import RegionLocalisation
 from upright.detector.region_reading import PICTURE
 from upright.detector.settings import Settings
 from upright.detector.teaching import lessons, taught_losses

@@ -306,6 +306,8 @@ def test_held_out_pictures_are_not_trained_on_and_validate_the_run(root: Path, t
         (["--min-height", "nan"], "--min-height nan"),
         (["--turn", "nan"], "--turn nan"),
         (["--extra-synthetic", "-1"], "--extra-synthetic -1"),
+        (["--joints-times", "0"], "--joints-times 0"),
+        (["--joints-times", "2"], "--joints-times 2: nobody in"),
         (["--validate-every", "-1"], "--validate-every -1"),
         (["--anchor-heights", "24", "48", "96"], "3 anchor heights"),
         (["--anchor-heights", "nan"], "anchor_heights"),

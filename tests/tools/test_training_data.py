@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from upright.datasets.annotated import AnnotatedPictures
+from upright.detector.settings import PRESETS
 from upright.errors import InputError
 from upright.tools import train
 
@@ -42,6 +43,19 @@ def test_nobody_who_counts_stops_the_training(root: Path) -> None:
 def test_rendered_people_are_enough(root: Path) -> None:
     given = arguments("--dataset", "coco", "--root", root, "--annotations", "nobody.json", "--extra-synthetic", 2)
     train.refuse_nobody(train.training_parts(given)[0], given)
+
+
+def test_pictures_with_joints_come_as_often_as_is_asked(root: Path) -> None:
+    path = root / "somebody.json"
+    content = json.loads(path.read_text())
+    content["images"].append({"id": 2, "file_name": "1.png"})
+    content["annotations"].append(content["annotations"][0] | {"id": 2, "image_id": 2, "keypoints": [5, 6, 2] * 17})
+    path.write_text(json.dumps(content))
+    flags = ("--dataset", "coco", "--root", root, "--annotations", "somebody.json", "--joints-times", "3")
+    given = arguments(*flags)
+    pictures = train.training_pictures(train.training_parts(given)[0], PRESETS["light"], given, seed=0)
+    assert [part.annotations.image_ids for part in pictures.parts] == [[1, 2], [2], [2]]
+    assert len(pictures) == 4
 
 
 @pytest.fixture
