@@ -9,6 +9,10 @@ class InputError(Exception):
     """
 
 
+class DiskFull(InputError):
+    """A file takes no more: the disk is full, or a quota or a limit on the size of files is met."""
+
+
 class InputWarning(UserWarning):
     """Input that is used though something about it is odd.
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import RawIOBase
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from upright.errors import InputError
+from upright.errors import DiskFull, InputError
 
 LONGEST_NAME = 255  # bytes, of nearly every file system
+FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota of the disk is used up",
+    errno.EFBIG: "a file may not become larger there",
+}
 
 
 @contextmanager
@@ -27,11 +34,10 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = _file(path)
     temporary = _temporary_name(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise _cannot_write(path, error) from None
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
     finally:
         with suppress(OSError):  # whatever keeps it from being written keeps it from being there
             temporary.unlink(missing_ok=True)
@@ -44,12 +50,23 @@ def refuse_unwritable(path: str | os.PathLike[str]) -> None:
         InputError: it cannot.
     """
     path = _file(path)
-    try:
+    with writing(path):
         folder = next(parent for parent in path.parents if parent.exists())
         with TemporaryFile(dir=folder) as file:
             file.write(bytes(4096))
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What goes wrong inside while `path` is written says so by its name.
+
+    Raises:
+        InputError: instead of an OSError; `DiskFull` where it takes no more.
+    """
+    try:
+        yield
     except OSError as error:
-        raise _cannot_write(path, error) from None
+        raise cannot_write(path, error) from None
 
 
 def _file(path: str | os.PathLike[str]) -> Path:
@@ -59,7 +76,7 @@ def _file(path: str | os.PathLike[str]) -> Path:
         if path.exists() and not path.is_file():
             raise InputError(f"{path}: cannot be written, since it is not a file; choose another place")
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
-        raise _cannot_write(path, error) from None
+        raise cannot_write(path, error) from None
     return path
 
 
@@ -72,6 +89,32 @@ def _temporary_name(path: Path) -> Path:
     return path.with_name(name)
 
 
-def _cannot_write(path: str | os.PathLike[str], error: Exception) -> InputError:
+def write_whole(file: RawIOBase, data: bytes, path: str | os.PathLike[str]) -> None:
+    """Write at the end of a file without a buffer, all or nothing; when this returns readers see it.
+
+    Args:
+        file: stands at its end.
+        data: what to write.
+        path: what an error calls the file.
+
+    Raises:
+        InputError: as of `writing`.
+    """
+    end, rest = file.tell(), memoryview(data)
+    with writing(path):
+        try:
+            while rest:
+                rest = rest[file.write(rest) or 0 :]
+        except OSError:
+            file.truncate(end)
+            file.seek(end)
+            raise
+
+
+def cannot_write(path: str | os.PathLike[str], error: Exception) -> InputError:
+    """What to raise for an error of the system, or of FFmpeg with its number, met while `path` was written."""
+    full = FULL.get(getattr(error, "errno", None))
+    if full is not None:
+        return DiskFull(f"{os.fspath(path)}: cannot be written, {full}; make room or choose another place")
     reason = getattr(error, "strerror", None) or error
     return InputError(f"{os.fspath(path)}: cannot be written ({reason}); choose another place")

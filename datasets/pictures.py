@@ -28,6 +28,26 @@ HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 DAMAGE = re.compile(r"^(Corrupt JPEG data|Premature end of JPEG|Inconsistent progression)")  # libjpeg's own words
 
 
+def spread_pictures(folder: str | Path, count: int) -> list[Path]:
+    """Pictures of a folder and the folders in it, spread evenly over their names.
+
+    Args:
+        folder: where they are.
+        count: how many at most.
+
+    Raises:
+        InputError: there is no such folder, or no picture in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder: give one with pictures")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    if not found:
+        raise InputError(f"{folder} holds no picture: give a folder with {count}, if you can")
+    used = min(count, len(found))
+    return [found[i * len(found) // used] for i in range(used)]
+
+
 def read_picture(path: str | Path, notes: list[str] | None = None) -> np.ndarray:
     """A picture as uint8 (H, W, 3), RGB, turned as its EXIF orientation says.
 

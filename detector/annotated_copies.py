@@ -16,6 +16,7 @@ from upright.detector.upright_crops import crops_panel
 from upright.detector.video_reader import VideoFormat
 from upright.detector.video_writer import VideoWriter, write_picture
 from upright.detector.watch_drawing import draw_watched
+from upright.errors import InputError
 
 
 class AnnotatedCopies:
@@ -60,14 +61,22 @@ class AnnotatedCopies:
             return
         if path not in self._videos:
             self._videos[path] = VideoWriter(path, frame.fps, image.shape[1::-1], like)
-        self._videos[path].write(image, frame.seconds)
+        try:
+            self._videos[path].write(image, frame.seconds)
+        except InputError:  # it is gone; another that belongs to this source may be kept
+            del self._videos[path]
+            raise
 
     def finish(self, events: tuple[Event, ...]) -> None:
         """The videos get their names."""
-        for video in self._videos.values():
-            video.close()
+        while self._videos:
+            video = self._videos.pop(next(iter(self._videos)))
+            try:
+                video.close()
+            except BaseException:
+                video.discard()
+                raise
             self._finished.append(video.path)
-        self._videos = {}
 
     def discard(self) -> None:
         for video in self._videos.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from upright.detector.recording import FrameRecord
 from upright.detector.result_lines import track_numbers, yolo_lines
 from upright.detector.sources import Source
 from upright.detector.video_writer import write_picture
+from upright.output import whole_file, writing
 
 NUMBERED = re.compile(r"(\d{6,})[-.]")
 
@@ -22,10 +23,10 @@ class FrameFiles:
 
     Args:
         place: gives the path for a source, without an ending.
-        write: writes the files of a frame that begin with that path; gives those that it wrote.
+        write: writes the files of a frame that begin with that path, whole; gives each when it is written.
     """
 
-    def __init__(self, place: Callable[[Source], Path], write: Callable[[FrameRecord, Path], list[Path]]) -> None:
+    def __init__(self, place: Callable[[Source], Path], write: Callable[[FrameRecord, Path], Iterator[Path]]) -> None:
         self._place = place
         self._write = write
         self._written: list[Path] = []  # of a picture
@@ -38,13 +39,17 @@ class FrameFiles:
     def add(self, record: FrameRecord) -> None:
         place, number = self._place(record.frame.source), record.frame.number
         if number is None:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self._written += self._write(record, place)
+            with writing(place):
+                place.parent.mkdir(parents=True, exist_ok=True)
+            for path in self._write(record, place):
+                self._written.append(path)
             return
         if self._folder is None:
-            place.mkdir(parents=True, exist_ok=True)
+            with writing(place):
+                place.mkdir(parents=True, exist_ok=True)
         self._folder, self._last = place, number
-        self._write(record, place / f"{number:06d}")
+        for _ in self._write(record, place / f"{number:06d}"):
+            pass
 
     def finish(self, events: tuple[Event, ...]) -> None:
         """All is written."""
@@ -65,22 +70,23 @@ class FrameFiles:
         pass
 
 
-def write_labels(record: FrameRecord, place: Path) -> list[Path]:
+def write_labels(record: FrameRecord, place: Path) -> Iterator[Path]:
     """YOLO's labels of a frame; an empty file where nobody was found."""
     path = place.with_name(f"{place.name}.txt")
-    path.write_text("".join(yolo_lines(record)), encoding="ascii")
-    return [path]
+    with whole_file(path) as temporary:
+        temporary.write_text("".join(yolo_lines(record)), encoding="ascii")
+    yield path
 
 
-def write_people(record: FrameRecord, place: Path) -> list[Path]:
+def write_people(record: FrameRecord, place: Path) -> Iterator[Path]:
     """Each person cut out of the frame as JPEG, `-3` the third surest, with `-track7` where it has the number 7."""
-    image, found, written = record.frame.image, record.found, []
+    image, found = record.frame.image, record.found
     height, width = image.shape[:2]
     corners = np.concatenate([np.floor(found.boxes[:, :2]), np.ceil(found.boxes[:, 2:])], axis=1).reshape(-1, 4)
     corners = np.clip(corners, 0, (width, height, width, height)).astype(int)
     for row, ((x1, y1, x2, y2), track) in enumerate(zip(corners.tolist(), track_numbers(found), strict=True), 1):
         if x2 > x1 and y2 > y1:
             ending = "" if track is None else f"-track{track}"
-            written.append(place.with_name(f"{place.name}-{row}{ending}.jpg"))
-            write_picture(written[-1], np.ascontiguousarray(image[y1:y2, x1:x2]))
-    return written
+            path = place.with_name(f"{place.name}-{row}{ending}.jpg")
+            write_picture(path, np.ascontiguousarray(image[y1:y2, x1:x2]))
+            yield path

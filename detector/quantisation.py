@@ -13,7 +13,7 @@ import numpy as np
 import openvino
 from openvino.passes import ConstantFolding, Manager
 
-from upright.datasets.pictures import PICTURE_SUFFIXES, read_picture
+from upright.datasets.pictures import read_picture
 from upright.detector.engines.openvino_engine import shuffle_by_convolution
 from upright.detector.picture_size import reduced, refuse_thin
 from upright.detector.settings import Settings
@@ -25,26 +25,6 @@ import nncf
 # With 256 steps a pixel of a wide picture is lost, and an angle of a crop. So only these parts are quantised, by the
 # names of their modules.
 COARSE = ("backbone/", "/head", "box_head/", "second_look/stages/", "second_look/judge/")
-
-
-def calibration_pictures(folder: str | Path, count: int) -> list[Path]:
-    """Pictures of a folder and the folders in it, spread evenly over their names.
-
-    Args:
-        folder: of pictures such as the detector is to see; what it is evaluated on does not belong there.
-        count: how many at most.
-
-    Raises:
-        InputError: there is no such folder, or no picture in it.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: give one with pictures to quantise by")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
-    if not found:
-        raise InputError(f"no pictures in the folder {folder}: give one with {count} such as the detector will see")
-    used = min(count, len(found))
-    return [found[i * len(found) // used] for i in range(used)]
 
 
 def quantised(model: openvino.Model, settings: Settings, pictures: Sequence[Path]) -> openvino.Model:

@@ -11,6 +11,7 @@ from upright.detector.detected import Detected
 from upright.detector.events import Event, Fallen, Line, Watcher, Zone
 from upright.detector.sources import Frame, Source
 from upright.detector.tracking import PersonTracker
+from upright.errors import DiskFull
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class Output(Protocol):
 
         Args:
             events: the last ones, of those who were still there.
+
+        Raises:
+            DiskFull: they have no room; what was written before is whole, and stays if the next is no `discard`.
         """
 
     def discard(self) -> None:
@@ -108,11 +112,11 @@ class Recorder:
             events = self._watcher.see(found, frame.seconds or 0.0, frame.number)
         else:
             found = found.above(self._threshold)
-        self._people += len(found.scores)
         counts = {"people": len(found.scores), **self._watcher.counts()}
         record = FrameRecord(frame, found, tuple(events), counts)
         for output in self._outputs:
             output.add(record)
+        self._people += len(found.scores)
 
     def finish(self) -> None:
         """The source was read to its end."""
@@ -125,17 +129,26 @@ class Recorder:
         self._count()
 
     def stop(self) -> None:
-        """The source was broken off, or could not be finished: what was found is kept, by the outputs that can."""
+        """The source was broken off, or could not be finished: what was found is kept, by the outputs that can.
+
+        Raises:
+            Exception: the first of those that kept one from it; the others keep what was found, all the same.
+        """
         if self._source is None:
             return
         self._last += tuple(self._watcher.end())
+        errors = []
         for output in self._begun[self._finished :]:
             try:
                 output.finish(self._last)
-            except Exception:  # one that cannot be finished does not keep the others from it
-                with suppress(Exception):
-                    output.discard()
+            except Exception as error:
+                errors.append(error)
+                if not isinstance(error, DiskFull):
+                    with suppress(Exception):
+                        output.discard()
         self._count()
+        if errors:
+            raise errors[0]
 
     def discard(self) -> None:
         """Forget a source that failed."""

@@ -14,7 +14,8 @@ from upright.detector.events import Event
 from upright.detector.recording import FrameRecord
 from upright.detector.result_lines import detection_entries, image_entry
 from upright.detector.sources import Source
-from upright.output import whole_file
+from upright.errors import InputError
+from upright.output import whole_file, write_whole, writing
 
 
 class GrowingFile:
@@ -23,40 +24,48 @@ class GrowingFile:
     It stands there from the first source on, in place of what stood there; where all sources failed it goes.
 
     Args:
-        path: where it is; None for a file without a name in `folder`, which goes when it is closed.
+        path: where it is.
         head: its first line or lines.
-        folder: of a file without a name.
+        hidden: it has no name, and goes when it is closed; `path` is what it becomes part of.
     """
 
-    def __init__(self, path: Path | None, head: str = "", *, folder: Path | None = None) -> None:
+    def __init__(self, path: Path, head: str = "", *, hidden: bool = False) -> None:
         self._path = path
         self._head = head
-        self._folder = folder
+        self._hidden = hidden
         self._file: RawIOBase | None = None
-        self._size = self._mark = self._sources = 0
+        self._size = self._mark = self._before = self._sources = 0
 
     def begin(self) -> None:
-        """Before a source."""
+        """Before a source.
+
+        Raises:
+            InputError: it cannot be written.
+        """
         if self._file is None:
-            self._file = self._open()
+            with writing(self._path):
+                self._file = self._open()
+        if not self._size:
             self.append(self._head)
         self._mark = self._size
         self._sources += 1
 
     def append(self, text: str) -> None:
-        """Write at the end, all or nothing; what is written when this returns is with the system, readers see it."""
+        """Write at the end, all or nothing; what is written when this returns is with the system, readers see it.
+
+        Raises:
+            InputError: it cannot be written.
+        """
         if self._file is None:
             raise ValueError("no source has begun")
         # As they are, file names that are no UTF-8.
-        rest = memoryview(text.encode("utf-8", "surrogateescape"))
-        size = self._size + len(rest)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) or 0 :]
-        except OSError:  # no half of a line where the disk is full
-            self._cut(self._size)
-            raise
-        self._size = size
+        data = text.encode("utf-8", "surrogateescape")
+        write_whole(self._file, data, self._path)
+        self._before, self._size = self._size, self._size + len(data)
+
+    def take_back(self) -> None:
+        """Forget what the last `append` wrote."""
+        self._cut(self._before)
 
     def roll_back(self) -> None:
         """Forget what was written since `begin`."""
@@ -84,12 +93,12 @@ class GrowingFile:
             return
         self._file.close()
         self._file = None
-        if self._path is not None and not self._sources:
+        if not self._hidden and not self._sources:
             self._path.unlink(missing_ok=True)
 
     def _open(self) -> RawIOBase:
-        if self._path is None:
-            return cast(RawIOBase, tempfile.TemporaryFile(dir=self._folder, buffering=0))
+        if self._hidden:
+            return cast(RawIOBase, tempfile.TemporaryFile(dir=self._path.parent, buffering=0))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         return open(self._path, "wb", buffering=0)
 
@@ -186,8 +195,8 @@ class DetectionsFile:
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self._path = path
         self._settings = settings
-        self._images = GrowingFile(None, folder=path.parent)
-        self._detections = GrowingFile(None, folder=path.parent)
+        self._images = GrowingFile(path, hidden=True)
+        self._detections = GrowingFile(path, hidden=True)
         self._count = self._found = 0  # entries in the two
         self._before = (0, 0)
 
@@ -200,13 +209,18 @@ class DetectionsFile:
         self.add_entries(image_entry(record.frame), detection_entries(record.found))
 
     def add_entries(self, image: dict[str, Any], detections: list[dict[str, Any]]) -> None:
-        """Add a picture or frame as of `image_entry`, and what was found as of `detection_entries`."""
-        self._images.append(self._separated(self._count, json.dumps({"id": self._count + 1, **image})))
-        self._count += 1
-        entries = [json.dumps({"image_id": self._count, **one}) for one in detections]
+        """Add a picture or frame as of `image_entry`, and what was found as of `detection_entries`: both or neither."""
+        number = self._count + 1
+        self._images.append(self._separated(self._count, json.dumps({"id": number, **image})))
+        entries = [json.dumps({"image_id": number, **one}) for one in detections]
         if entries:
-            self._detections.append(self._separated(self._found, ", ".join(entries)))
-            self._found += len(entries)
+            try:
+                self._detections.append(self._separated(self._found, ", ".join(entries)))
+            except InputError:
+                self._images.take_back()
+                raise
+        self._count += 1
+        self._found += len(entries)
 
     def finish(self, events: tuple[Event, ...]) -> None:
         """All is written."""

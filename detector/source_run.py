@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat, takewhile
@@ -20,7 +20,7 @@ from upright.detector.frames import read_frames
 from upright.detector.inference import ahead, batches
 from upright.detector.selection import Selection
 from upright.detector.sources import Frame, Source
-from upright.errors import InputError
+from upright.errors import DiskFull, InputError
 
 
 @dataclass
@@ -53,7 +53,11 @@ class Stage(Protocol):
         """The source of the last frames was read to its end."""
 
     def stop(self) -> None:
-        """It was broken off, by who ends the run or by what fails on a live source: what was found is kept."""
+        """It was broken off, by who ends the run, what fails on a live source or a full disk: what was found is kept.
+
+        Raises:
+            Exception: not all of it is.
+        """
 
     def discard(self) -> None:
         """It failed: nothing of it is kept."""
@@ -83,7 +87,8 @@ def detect_sources(
     """Run a model over pictures and videos and hand each frame on with what was found in it.
 
     Decoding, the model and `stage` run at the same time. A source that cannot be read, searched, drawn or written is
-    noted with the reason, and the next one goes on; of a live one what was found until then is kept.
+    noted with the reason, and the next one goes on; of a live one, and of a video whose results meet a full disk, what
+    was found until then is kept.
 
     Args:
         engine: the detector.
@@ -124,7 +129,8 @@ def detect_sources(
                 run.timing.frames += count
                 bar.update(count)
     except BaseException:  # Ctrl-C, say
-        stage.stop()
+        with suppress(Exception):
+            stage.stop()
         raise
     run.timing.wall = perf_counter() - start
     return run.timing, run.notes, run.errors
@@ -214,11 +220,18 @@ class SourceRun:
 
     def _give_up(self, source: Source, error: Exception, what: str) -> None:
         self._given_up.add(source.output)
-        self.errors.append(as_input_error(error, source, what))
-        if source.live:  # what it showed is shown by nobody again
-            self._stage.stop()
-        else:
+        first = as_input_error(error, source, what)
+        # What a live source showed is shown by nobody again; hours may have been searched until a disk was full.
+        if not source.live and not (source.is_video and isinstance(error, DiskFull)):
+            self.errors.append(first)
             self._stage.discard()
+            return
+        self.errors.append(InputError(f"{first}; what was found until then is kept"))
+        try:
+            self._stage.stop()
+        except Exception as second:
+            if str(second) != str(error):
+                self.errors.append(as_input_error(second, source, "finished"))
 
 
 def pixel_bytes(item: Frame | SourceEnd) -> int:

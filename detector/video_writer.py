@@ -15,8 +15,8 @@ import numpy as np
 
 from upright.detector.video_reader import VideoFormat, reason
 from upright.detector.video_sound import Sound
-from upright.errors import InputError, InputWarning
-from upright.output import whole_file
+from upright.errors import DiskFull, InputError, InputWarning
+from upright.output import FULL, cannot_write, whole_file
 
 WIDEST = 16384  # pixels a side that x264 takes
 MOST_TICKS = 1_000_000  # a second; finer time stamps are rounded
@@ -33,6 +33,8 @@ class VideoWriter:
     Browsers and phones play 4:2:0 alone, and H.264 knows it at even sides alone. A picture with an odd side is
     encoded with its last column or row twice, and the container tells its true size: FFmpeg, and so OpenCV, cuts the
     picture to it.
+
+    An MP4 cannot be played without its index, which is written last: of a copy that met a full disk nothing is left.
 
     Args:
         path: its suffix becomes `.mp4`.
@@ -80,7 +82,7 @@ class VideoWriter:
             seconds: when it is shown, in the source's time; by default after one interval of `fps`.
 
         Raises:
-            InputError: the disk is full, say; then nothing is left.
+            InputError: it cannot be written, `DiskFull` where that is why; then nothing is left.
         """
         if image.shape[1::-1] != self._size:
             image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
@@ -110,7 +112,7 @@ class VideoWriter:
         """Finish the file and give it its name.
 
         Raises:
-            InputError: it does not hold all frames; then it is gone.
+            InputError: as of `write`, or it does not hold all frames; then it is gone.
         """
         self._encode(self._last + round(self._ticks / self._rate))
         try:
@@ -124,7 +126,7 @@ class VideoWriter:
         if held < self._written:
             free = shutil.disk_usage(self.path.parent).free
             self.discard()
-            raise InputError(
+            raise DiskFull(
                 f"cannot finish the video {self.path}: the file took {held} of {self._written} frames "
                 f"({free / 1e6:.0f} MB are free there, or a limit on file sizes was met); make room or choose another"
             )
@@ -147,6 +149,8 @@ class VideoWriter:
         else:
             with suppress(_Discarded), self._file:
                 raise _Discarded
+        if getattr(error, "errno", None) in FULL:
+            raise cannot_write(self.path, error) from None
         raise InputError(
             f"cannot write the video {self.path} ({width} x {height}, {float(self._rate):g} fps): {reason(error)}; "
             f"{free / 1e6:.0f} MB are free there"

@@ -88,5 +88,5 @@ def test_what_cannot_be_written_is_known_beforehand_and_nothing_is_left(tmp_path
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("upright.output.TemporaryFile", full)
-    with pytest.raises(InputError, match=r"file: cannot be written \(No space left"):
+    with pytest.raises(InputError, match=r"file: cannot be written, the disk is full; make room"):
         refuse_unwritable(tmp_path / "file")

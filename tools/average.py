@@ -16,6 +16,7 @@ import argparse
 import math
 import shlex
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 from upright.errors import InputError
@@ -54,7 +55,7 @@ def main() -> None:
 
     models = [load_detector(path) for path in arguments.weights]
     if start > 1e-6:
-        models.append(load_detector(arguments.weights[0]))
+        models.append(deepcopy(models[0]))
         fill_first_stage(models[-1], arguments.backbone_weights)
         shares.append(start)
     average_first_stages(models, shares)

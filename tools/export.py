@@ -19,6 +19,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from upright.datasets.pictures import spread_pictures
 from upright.errors import InputError
 from upright.tools.command import run
 
@@ -85,9 +86,9 @@ def pictures_to_quantise_by(arguments: argparse.Namespace) -> list[Path]:
         raise InputError("--precision int8 takes ranges of values from pictures: add --calibration FOLDER")
     if arguments.calibration_pictures < 1:
         raise InputError(f"--calibration-pictures {arguments.calibration_pictures}: use 1 or more")
-    from upright.detector.quantisation import calibration_pictures
+    import upright.detector.quantisation  # noqa: F401  # before any work: NNCF may not be installed
 
-    return calibration_pictures(arguments.calibration, arguments.calibration_pictures)
+    return spread_pictures(arguments.calibration, arguments.calibration_pictures)
 
 
 if __name__ == "__main__":

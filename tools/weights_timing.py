@@ -9,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from upright.datasets.pictures import read_picture
+from upright.datasets.pictures import read_picture, spread_pictures
 from upright.datasets.synthetic import SyntheticPedestrians
 from upright.detector.engines.torch_engine import detect_pictures
 from upright.detector.weights import load_detector
-from upright.errors import InputError
 
 PICTURES = 24
-SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def some_pictures(folder: Path | None) -> list[np.ndarray]:
@@ -28,11 +26,7 @@ def some_pictures(folder: Path | None) -> list[np.ndarray]:
     if folder is None:
         rendered = SyntheticPedestrians("val", PICTURES)
         return [rendered[i].image for i in range(PICTURES)]
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise InputError(f"{folder} holds no picture: pass another --pictures")
-    chosen = np.unique(np.linspace(0, len(files) - 1, PICTURES).round().astype(int))
-    return [read_picture(files[i]) for i in chosen]
+    return [read_picture(path) for path in spread_pictures(folder, PICTURES)]
 
 
 def milliseconds(

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from upright.detector.page.gathering import (
     smaller,
 )
 from upright.detector.page.html import data_block, page_end, page_start, printable, relative_link, short_name
-from upright.output import whole_file
+from upright.errors import InputError
+from upright.output import whole_file, write_whole, writing
 
 if TYPE_CHECKING:
     from upright.detector.recording import FrameRecord
@@ -63,7 +64,8 @@ class Page:
         self._started = perf_counter()
         self._file = ExitStack()
         temporary = self._file.enter_context(whole_file(self.path))
-        self._stream: IO[bytes] = self._file.enter_context(temporary.open("wb"))
+        with writing(self.path):
+            self._stream = self._file.enter_context(temporary.open("wb", buffering=0))
         self._write(page_start("Upright: people found", "page.html", POLICY))
 
     def begin(self, source: Source) -> None:
@@ -115,7 +117,11 @@ class Page:
             self._written = before.more(1, current.picture["people"])
         self._before = before
         kind = "picture" if current.video is None else "video"
-        self._write(data_block(kind, short_name(source), value))
+        try:
+            self._write(data_block(kind, short_name(source), value))
+        except InputError:  # it counts no source that it does not hold
+            self.discard()
+            raise
 
     def discard(self) -> None:
         """Forget the source, even one that was finished."""
@@ -148,7 +154,7 @@ class Page:
 
     def _write(self, text: str) -> None:
         data = text.encode("utf-8")
-        self._stream.write(data)
+        write_whole(self._stream, data, self.path)
         self._written = replace(self._written, length=self._written.length + len(data))
 
 

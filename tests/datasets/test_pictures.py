@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from upright.datasets.pictures import decode_picture, read_picture
+from upright.datasets.pictures import decode_picture, read_picture, spread_pictures
 from upright.errors import InputError, InputWarning
 
 
@@ -62,6 +62,18 @@ def test_a_missing_picture_is_named(tmp_path: Path) -> None:
 
 def detailed() -> np.ndarray:
     return cv2.resize(np.random.default_rng(0).integers(0, 256, (15, 20, 3), np.uint8), (200, 150))
+
+
+def test_pictures_are_spread_over_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no picture"):
+        spread_pictures(tmp_path, 3)
+    (tmp_path / "more").mkdir()
+    for name in ("0.png", "1.PNG", "2.jpg", "3.txt", "3.webp", "4.png", "more/5.png"):
+        (tmp_path / name).touch()
+    assert [path.stem for path in spread_pictures(tmp_path, 3)] == ["0", "2", "4"]
+    assert len(spread_pictures(tmp_path, 100)) == 6
+    with pytest.raises(InputError, match="nowhere is no folder"):
+        spread_pictures(tmp_path / "nowhere", 3)
 
 
 def test_a_jpeg_without_its_end_is_used_with_a_word() -> None:

@@ -14,12 +14,14 @@ from safetensors.torch import load_file
 
 from upright.datasets.augmentation import Augmentation
 from upright.datasets.batches import TrainingPictures
+from upright.detector import training
 from upright.detector.model import Detector, build_detector
 from upright.detector.processes import Processes
 from upright.detector.run_directory import RunDirectory
 from upright.detector.settings import Settings
-from upright.detector.training import train
+from upright.detector.training import train, training_step
 from upright.detector.training_options import TrainingOptions, TrainingPace
+from upright.detector.training_state import TrainingState
 from upright.detector.weights import read_metadata
 from upright.errors import InputError
 
@@ -45,13 +47,13 @@ class Scores:
 
 @pytest.fixture
 def run(tiny: Settings, boards: Any, tmp_path: Path) -> Any:
-    def run(name: str, validate: Scores | None, *, resume: bool = False) -> Path:
+    def run(name: str, validate: Scores | None, *, resume: bool = False, options: TrainingOptions = OPTIONS) -> Path:
         torch.manual_seed(0)
         pictures = TrainingPictures([boards], Augmentation(128, (96, 128), 0), seed=0)
-        directory = RunDirectory(tmp_path / name, {"a": 1}, resume=resume)
+        directory = RunDirectory(tmp_path / name, {"training": asdict(options)}, resume=resume)
         try:
             model = build_detector(tiny)
-            train(model, pictures, OPTIONS, PACE, directory=directory, processes=Processes(), validate=validate)
+            train(model, pictures, options, PACE, directory=directory, processes=Processes(), validate=validate)
         finally:
             directory.close()
         return tmp_path / name
@@ -106,6 +108,31 @@ def test_a_run_stopped_while_it_validates_validates_again_and_ends_the_same(numb
     assert validations(folder) == validations(unbroken)
     assert same(checkpoint(folder), checkpoint(unbroken))
     assert read_metadata(folder / "best.safetensors") == read_metadata(unbroken / "best.safetensors")
+
+
+def test_a_run_in_which_some_parts_learn_is_killed_and_ends_the_same(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = replace(OPTIONS, warmup_steps=0, learn=("transformers", "regions"))
+    unbroken = run("unbroken", Scores(0.3, 0.2, 0.1), options=options)
+
+    def killed_in_the_fifth(model: Any, batch: Any, state: TrainingState, *more: Any) -> dict[str, float]:
+        if state.step == 4:
+            raise SystemExit
+        return training_step(model, batch, state, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "training_step", killed_in_the_fifth)
+        with pytest.raises(SystemExit):
+            run("broken", Scores(0.3, 0.2), options=options)
+    early = checkpoint(unbroken.parent / "broken")
+    assert early["step"] == 4
+    folder = run("broken", Scores(0.1), resume=True, options=options)
+    late = checkpoint(folder)
+    assert same(late, checkpoint(unbroken))
+    assert same(load_file(folder / "last.safetensors"), load_file(unbroken / "last.safetensors"))
+    moved = {name for name, value in late["model"].items() if not torch.equal(value, early["model"][name])}
+    learnt = ("roi_heads.box_roi_pool.localisation.", "roi_heads.box_head.")
+    assert all(name.startswith(learnt) for name in moved), "the others stay"
+    assert {part for part in learnt for name in moved if name.startswith(part)} == set(learnt)
 
 
 def test_the_average_is_validated_and_written_and_the_model_goes_on(run: Any) -> None:

@@ -78,3 +78,31 @@ def test_a_stream_that_is_not_there_is_one_line_without_its_password(tmp_path, c
     fault = call("rtsp://me:secret@127.0.0.1:1/street", "--output", tmp_path / "out").fault
     assert "rtsp://127.0.0.1:1/street" in fault
     assert "secret" not in fault
+
+
+def test_boxes_belong_to_the_picture_as_it_is_turned(tmp_path, call):
+    """A JPEG whose EXIF says that it lies on its side."""
+    data = cv2.imencode(".jpg", street())[1].tobytes()
+    tiff = b"II*\0\x08\0\0\0" + b"\x01\0" + b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + b"\0\0\0\0"
+    exif = b"Exif\0\0" + tiff
+    (tmp_path / "x.jpg").write_bytes(data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:])
+    status, _, _ = call(tmp_path / "x.jpg", "--output", tmp_path / "out")
+    (image,) = json.loads((tmp_path / "out" / "detections.json").read_text())["images"]
+    assert status == 0
+    assert (image["width"], image["height"]) == (72, 96)
+    assert cv2.imread(str(tmp_path / "out" / "x.jpg")).shape == (96, 72, 3)
+
+
+@pytest.mark.parametrize("kind", ["grey", "alpha", "sixteen bits", "one pixel"])
+def test_odd_pictures_are_pictures(tmp_path, call, kind):
+    grey = street()[..., 0]
+    image = {
+        "grey": grey,
+        "alpha": np.dstack([street(), grey]),
+        "sixteen bits": grey.astype(np.uint16) * 257,
+        "one pixel": grey[:1, :1],
+    }[kind]
+    cv2.imwrite(str(tmp_path / "x.png"), image)
+    status, _, err = call(tmp_path / "x.png", "--output", tmp_path / "out")
+    assert (status, err) == (0, "")
+    assert cv2.imread(str(tmp_path / "out" / "x.png"), cv2.IMREAD_UNCHANGED).shape == (*image.shape[:2], 3)

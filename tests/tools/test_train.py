@@ -185,7 +185,7 @@ def test_a_full_disk_is_one_line_with_file_and_reason(limit: int, file: str, roo
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("error:")
     assert file in last
-    assert "File too large" in last
+    assert "cannot be written, a file may not become larger there" in last
 
 
 @pytest.mark.slow

@@ -109,7 +109,7 @@ def test_a_sheet_on_a_full_disk_says_so(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
-    with pytest.raises(InputError, match=r"w\.png: cannot be written \(No space left"):
+    with pytest.raises(InputError, match=r"w\.png: cannot be written, the disk is full"):
         draw_worst(tmp_path / "w.png", TRUTHS, FOUND, 5, picture=lambda row: None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from upright.detector.page import page as page_module
 from upright.detector.page.html import data_block, printable, relative_link
 from upright.detector.page.page import Page
 from upright.detector.sources import Source
-from upright.errors import InputError
+from upright.errors import DiskFull, InputError
 
 SEEN = Detected(np.array([[10.0, 20, 40, 200]]), np.array([0.9]))
 
@@ -61,6 +62,24 @@ def test_a_source_that_failed_is_not_on_the_page_even_if_it_was_finished(tmp_pat
     assert list(content) == [("picture", "a.jpg"), ("picture", "e.jpg"), ("run", "run")]
     assert content["run", "run"]["figures"]["sources"] == 2
     assert page.path.read_text("utf-8").endswith("</html>\n")
+
+
+def test_a_source_for_which_a_disk_has_no_room_is_not_on_the_page(tmp_path, walk):
+    page = Page(tmp_path, {})
+    walk.add_picture(page, tmp_path / "a.jpg", SEEN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    written = sum(path.stat().st_size for path in tmp_path.glob(".page*"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written + 300, before[1]))
+    try:
+        with pytest.raises(DiskFull, match=r"page\.html: cannot be written"):
+            walk.add_to(page, tmp_path / "b.mp4", tmp_path / "b.mp4", 3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    walk.add_picture(page, tmp_path / "c.jpg", SEEN)
+    page.close()
+    content = blocks(page.path)
+    assert list(content) == [("picture", "a.jpg"), ("picture", "c.jpg"), ("run", "run")]
+    assert (content["run", "run"]["figures"]["sources"], content["run", "run"]["figures"]["frames"]) == (2, 2)
 
 
 @pytest.mark.parametrize("began", [False, True])
