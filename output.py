@@ -113,8 +113,9 @@ def write_whole(file: RawIOBase, data: bytes, path: str | os.PathLike[str]) -> N
 
 def cannot_write(path: str | os.PathLike[str], error: Exception) -> InputError:
     """What to raise for an error of the system, or of FFmpeg with its number, met while `path` was written."""
-    full = FULL.get(getattr(error, "errno", None))
-    if full is not None:
+    number = getattr(error, "errno", None)
+    if number in FULL:
+        full = FULL[number]
         return DiskFull(f"{os.fspath(path)}: cannot be written, {full}; make room or choose another place")
     reason = getattr(error, "strerror", None) or error
     return InputError(f"{os.fspath(path)}: cannot be written ({reason}); choose another place")
