@@ -49,7 +49,7 @@ class Clip:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", nargs="+", metavar="FILE", help="default: the released ones")
-    parser.add_argument("--videos", type=int, default=12, help="how many are rendered (default: 12)")
+    parser.add_argument("--videos", type=int, default=24, help="how many are rendered (default: 24)")
     parser.add_argument("--seconds", type=float, default=12, help="length of each (default: 12)")
     parser.add_argument("--every", type=int, nargs="+", default=[1, 3], metavar="N", help="frames apart (default: 1 3)")
     parser.add_argument("--device", metavar="D", help="default: a GPU where there is one")
