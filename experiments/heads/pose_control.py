@@ -38,7 +38,7 @@ from upright.detector.person_priors import SQUARE_PRIORS
 from upright.detector.spatial_transformer import Affine
 from upright.detector.weights import RELEASED, load_detector
 from upright.errors import InputError
-from upright.experiments.harness import add_arguments, command, parsed, positive, spread, write_figures
+from upright.experiments.harness import add_arguments, command, parsed, positive, spread, write_places
 from upright.experiments.heads.oracle import (
     MATCHED,
     Donors,
@@ -51,7 +51,7 @@ from upright.experiments.heads.oracle import (
     usable,
 )
 from upright.tools.command import run
-from upright.tools.report import table, write_block
+from upright.tools.report import table
 
 BLOCK = "control"
 RULES = {
@@ -111,10 +111,7 @@ def main() -> None:
     results = {name: control(detector, *sets, options) for name, sets in cases(options).items()}
     report = [command("--root", "--weights", "--output"), "", *lines(results, options)]
     print("\n".join(report))
-    if options.document:
-        write_block(options.document, BLOCK, report)
-    if options.figures:
-        write_figures(options.figures, BLOCK, results)
+    write_places(options, BLOCK, report, results)
 
 
 def cases(options: argparse.Namespace) -> dict[str, tuple[Iterable[Sample], Iterable[Sample]]]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from file_limits import files_of_at_most
 from written_videos import textured, write_video
 
 from upright.detector import frame_files
@@ -36,17 +34,6 @@ class Found:
     def detect(self, images: list[np.ndarray]) -> list[Detected]:
         boxes = np.tile([5.0, 5.0, 20.0, 40.0], (self._people, 1))
         return [Detected(boxes, np.full(self._people, 0.9)) for _ in images]
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """As on a disk that is full by then."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def search(folder: Path, outputs: list[Output], names: list[str], people: int = 2) -> tuple[list[InputError], Recorder]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import resource
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from file_limits import files_of_at_most
 
 from upright.detector.detected import Detected
 from upright.detector.events import Line, Zone
@@ -240,13 +240,9 @@ def test_who_is_tracked_counts_below_the_threshold_in_videos(tmp_path):
 def test_no_half_of_a_line_stays_where_the_disk_is_full(tmp_path):
     table = TextOutput(tmp_path / "d.csv", detection_rows, head=csv_line(DETECTION_COLUMNS))
     recorder = Recorder(0.5, [table])
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
-    try:
-        with pytest.raises(InputError, match=r"d\.csv: cannot be written, a file may not become larger"):
-            play(recorder, "b.avi", 20)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    full = pytest.raises(InputError, match=r"d\.csv: cannot be written, a file may not become larger")
+    with files_of_at_most(200), full:
+        play(recorder, "b.avi", 20)
     recorder.stop()
     recorder.close()
     text = (tmp_path / "d.csv").read_text()

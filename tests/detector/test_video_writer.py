@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from file_limits import files_of_at_most
 
 from upright.detector.video_reader import VideoFormat, VideoReader
 from upright.detector.video_writer import VideoWriter, count_packets, write_picture
@@ -178,17 +177,6 @@ def test_video_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "full").write_text("")
     with pytest.raises(InputError, match="full"):
         VideoWriter(tmp_path / "full" / "copy.mp4", 25, (64, 48))
-
-
-@contextmanager
-def files_of_at_most(size: int):
-    """As on a disk that is full by then."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("size", [0, 100, 3000, 20_000, 60_000])

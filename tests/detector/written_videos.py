@@ -1,4 +1,4 @@
-"""Videos that tests of reading write, by OpenCV, which the program does not write with."""
+"""Pictures, and videos that tests of reading write, by OpenCV, which the program does not write with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ import numpy as np
 def textured(size: tuple[int, int], seed: int = 0) -> np.ndarray:
     """A smooth picture, so that lossy codecs keep it."""
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), np.uint8)
+    return cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+
+
+def street(seed: int = 0, size: tuple[int, int] = (96, 72)) -> np.ndarray:
+    """As `textured`, finer and small."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
     return cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
 
 

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from written_videos import street
 
 from upright.detector.model import build_detector
 from upright.detector.tracking import HOLDING
@@ -34,21 +35,6 @@ def posed(tiny, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("posed") / "random.safetensors"
     save_weights(path, build_detector(replace(tiny, teach=1.0)), {})
     return path
-
-
-@pytest.fixture
-def call(call_main, weights):
-    """Run the tool in this process, with the weights that know nothing or with others."""
-
-    def call(*arguments: object, with_weights: bool = True):
-        return call_main(detect.main, *arguments, *(["--weights", weights] if with_weights else []))
-
-    return call
-
-
-def street(seed: int = 0, size: tuple[int, int] = (96, 72)) -> np.ndarray:
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
-    return cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
 
 
 def write_video(path: Path, frames: int = 4, size: tuple[int, int] = (96, 72), rate: float = 29.97) -> Path:

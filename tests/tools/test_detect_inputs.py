@@ -8,25 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from written_videos import street
 
 from upright.detector.video_reader import VideoReader
 from upright.detector.video_writer import VideoWriter
-from upright.tools import detect
-
-
-@pytest.fixture
-def call(call_main, weights):
-    """Run the tool in this process, with weights that know nothing: every score is near 0.5."""
-
-    def call(*arguments: object):
-        return call_main(detect.main, *arguments, "--weights", weights)
-
-    return call
-
-
-def street(seed: int = 0, size: tuple[int, int] = (96, 72)) -> np.ndarray:
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
-    return cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
 
 
 def write_video(path: Path, frames: int, rate: float) -> None:

@@ -12,18 +12,13 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import cv2
-import numpy as np
 import pytest
+from written_videos import street
 
 from upright.detector.video_writer import VideoWriter
 from upright.tools import detect
 
 ROOT = Path(__file__).parents[2]
-
-
-def street(seed: int = 0) -> np.ndarray:
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
-    return cv2.resize(coarse, (96, 72), interpolation=cv2.INTER_CUBIC)
 
 
 def write_video(path: Path, frames: int) -> Path:

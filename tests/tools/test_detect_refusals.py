@@ -3,25 +3,8 @@
 from __future__ import annotations
 
 import cv2
-import numpy as np
 import pytest
-
-from upright.tools import detect
-
-
-@pytest.fixture
-def call(call_main, weights):
-    """Run the tool in this process, with the weights that know nothing or with others."""
-
-    def call(*arguments: object, with_weights: bool = True):
-        return call_main(detect.main, *arguments, *(["--weights", weights] if with_weights else []))
-
-    return call
-
-
-def street(seed: int = 0, size: tuple[int, int] = (96, 72)) -> np.ndarray:
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
-    return cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+from written_videos import street
 
 
 @pytest.mark.parametrize("flag", ["--crops", "--pose"])

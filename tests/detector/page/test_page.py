@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
+from file_limits import files_of_at_most
 
 from upright.detector.detected import Detected
 from upright.detector.input_names import Stream
@@ -67,14 +67,9 @@ def test_a_source_that_failed_is_not_on_the_page_even_if_it_was_finished(tmp_pat
 def test_a_source_for_which_a_disk_has_no_room_is_not_on_the_page(tmp_path, walk):
     page = Page(tmp_path, {})
     walk.add_picture(page, tmp_path / "a.jpg", SEEN)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     written = sum(path.stat().st_size for path in tmp_path.glob(".page*"))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (written + 300, before[1]))
-    try:
-        with pytest.raises(DiskFull, match=r"page\.html: cannot be written"):
-            walk.add_to(page, tmp_path / "b.mp4", tmp_path / "b.mp4", 3)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with files_of_at_most(written + 300), pytest.raises(DiskFull, match=r"page\.html: cannot be written"):
+        walk.add_to(page, tmp_path / "b.mp4", tmp_path / "b.mp4", 3)
     walk.add_picture(page, tmp_path / "c.jpg", SEEN)
     page.close()
     content = blocks(page.path)
